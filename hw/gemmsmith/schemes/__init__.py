@@ -1,0 +1,38 @@
+"""Schemes: what is computed, bit for bit. ``parse("anda-m6")`` gives one; ``catalog()`` lists them."""
+
+from __future__ import annotations
+
+import re
+
+from gemmsmith.schemes.anda import Anda
+from gemmsmith.schemes.base import Axis, Cadence, Operand, Part, Scheme, SchemeError
+from gemmsmith.schemes.fp16 import Fp16
+from gemmsmith.schemes.int8 import Int8
+
+FAMILIES: tuple[type[Scheme], ...] = (Fp16, Int8, Anda)
+
+__all__ = ["FAMILIES", "Anda", "Axis", "Cadence", "Fp16", "Int8", "Operand", "Part", "Scheme", "SchemeError",
+           "catalog", "parse"]
+
+
+def catalog() -> dict[str, Scheme]:
+    """Short name → scheme, for every short name there is."""
+    schemes = [Fp16(), Int8(), *(Anda(m=m) for m in range(1, 17))]
+    return {scheme.short: scheme for scheme in schemes}
+
+
+def parse(text: str, **choices: str | int) -> Scheme:
+    """The scheme called ``text`` (short or canonical name), with ``choices`` overridden.
+
+    Raises ``SchemeError`` with one line that says what would be right.
+    """
+    scheme = catalog().get(text)
+    for family in FAMILIES:
+        scheme = scheme or family.from_canonical(text)
+    if scheme is None:
+        if match := re.fullmatch(r"anda-m(\d+)", text):
+            scheme = Anda(m=int(match[1]))  # says which lengths there are
+        else:
+            raise SchemeError(f"no scheme is called {text!r}; there are fp16, int8, anda-m1 … anda-m16, "
+                              "and their canonical names (gemmsmith list)")
+    return scheme.replace(**choices)

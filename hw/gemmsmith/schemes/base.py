@@ -1,0 +1,172 @@
+"""What a scheme is: a frozen description of a matrix product, exact to the bit.
+
+A scheme says *what is computed*: the operand formats, the groups, where sums are exact and where they are
+rounded, the output format, and how each operand lies in memory. It says nothing about hardware structure
+(that is a processing element) and computes nothing itself (that is the golden model). The two share schemes
+and formats only, so that a common mistake cannot hide.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from abc import ABC, abstractmethod
+from enum import Enum
+from typing import Any, ClassVar, Self
+
+OUTPUTS = {"fp32": 32, "fp16": 16}
+"""Output formats and their widths in bits."""
+
+
+class SchemeError(ValueError):
+    """A scheme name, or a choice in one, that does not exist. The message says what would be right."""
+
+
+class Axis(Enum):
+    """Which matrix an operand belongs to. O = A · Wᵀ: rows of the array make rows of O, columns make columns."""
+
+    ROW = "row"
+    """Activations: row r of the array serves rows m ≡ r of A, shared by all its columns."""
+    COLUMN = "column"
+    """Weights: column c of the array serves rows n ≡ c of W (columns of O), shared by all its rows."""
+
+
+class Cadence(Enum):
+    """How often a new word of an operand is wanted (or a core delivers a result)."""
+
+    BEAT = "beat"
+    GROUP = "group"
+    BLOCK = "block"
+
+
+class Part(Enum):
+    """Which part of the processing element takes the operand."""
+
+    EDGE = "edge"
+    TAIL = "tail"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Operand:
+    """One array in memory, and one input of a processing element.
+
+    Memory layout (the same for every array size): row m (of A or of W) starts at ``base + m · stride``; its words
+    follow each other in the order in which the hardware takes them, each in a little-endian container of
+    ``container`` bits; ``stride`` is a multiple of the data bus.
+
+    Parameters
+    ----------
+    name: identifier, used in ports, registers and the C header.
+    axis: whose rows the words belong to.
+    width: significant bits of a word; bit 0 first.
+    cadence: ``BEAT`` (one word a beat), ``GROUP`` (one word per ``every`` groups), ``BLOCK`` (``words`` per block,
+        that is per K; an edge takes them in a warm-up before the first beat, one a cycle).
+    part: the edge, or the tail (which sees the word together with the core's result).
+    every: groups that share a word (``GROUP`` only).
+    words: words per block (``BLOCK`` only; a tail operand has exactly one).
+    doc: what a word holds.
+    """
+
+    name: str
+    axis: Axis
+    width: int
+    cadence: Cadence
+    part: Part = Part.EDGE
+    every: int = 1
+    words: int = 1
+    doc: str = ""
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", self.name):
+            raise ValueError(f"operand name must be snake_case, not {self.name!r}")
+        if self.width < 1:
+            raise ValueError(f"width of {self.name} must be at least 1, not {self.width!r}")
+        if self.every < 1 or (self.every > 1 and self.cadence is not Cadence.GROUP):
+            raise ValueError(f"every of {self.name} must be 1, or more for a group operand, not {self.every!r}")
+        if self.words < 1 or (self.words > 1 and (self.cadence, self.part) != (Cadence.BLOCK, Part.EDGE)):
+            raise ValueError(f"words of {self.name} must be 1, or more for a block operand of an edge, "
+                             f"not {self.words!r}")
+        if self.cadence is Cadence.BEAT and self.part is Part.TAIL:
+            raise ValueError(f"{self.name}: a tail takes operands per group or per block, not per beat")
+
+    @property
+    def container(self) -> int:
+        """Bits a word takes in memory: the next power of two, at least 8."""
+        return max(8, 1 << (self.width - 1).bit_length())
+
+    def words_per_row(self, *, groups: int, beats: int) -> int:
+        """Words in a row of ``groups`` groups of ``beats`` beats."""
+        if self.cadence is Cadence.BEAT:
+            return groups * beats
+        if self.cadence is Cadence.GROUP:
+            return -(-groups // self.every)
+        return self.words
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Scheme(ABC):
+    """Base of all schemes. Subclasses are frozen dataclasses whose fields are the choices they offer.
+
+    Parameters
+    ----------
+    out: output format, ``fp32`` or ``fp16`` (one more rounding, to nearest even, subnormals kept, overflow to inf).
+    """
+
+    family: ClassVar[str]
+    """Name shared by scheme, processing element and golden model: each lives in a file of this name."""
+    pattern: ClassVar[str]
+    """Regular expression of the canonical name, its groups named like the fields."""
+    summary: ClassVar[str]
+    """One line for lists."""
+    source: ClassVar[str]
+    """Paper or standard."""
+
+    out: str = "fp32"
+
+    def __post_init__(self) -> None:
+        self._choice("out", OUTPUTS)
+
+    def _choice(self, field: str, allowed: Any) -> None:
+        if getattr(self, field) not in allowed:
+            choices = f"{allowed.start}..{allowed.stop - 1}" if isinstance(allowed, range) else ", ".join(
+                str(a) for a in allowed)
+            raise SchemeError(f"{field} of {self.family} must be one of {choices}, not {getattr(self, field)!r}")
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Canonical name: spells out every choice; used in files, JSON and on the command line."""
+
+    @property
+    @abstractmethod
+    def short(self) -> str:
+        """Shortest name that gives this family; other choices are overrides."""
+
+    @property
+    @abstractmethod
+    def k_multiple(self) -> int:
+        """K is padded with zero codes to a multiple of this."""
+
+    @property
+    def out_width(self) -> int:
+        """Bits of one output."""
+        return OUTPUTS[self.out]
+
+    def replace(self, **choices: str | int) -> Self:
+        """The scheme with some choices changed. Raises ``SchemeError`` for unknown names or values."""
+        types = {f.name: type(getattr(self, f.name)) for f in dataclasses.fields(self)}
+        typed: dict[str, Any] = {}
+        for key, value in choices.items():
+            if key not in types:
+                raise SchemeError(f"{self.family} has no choice {key!r}; it has {', '.join(sorted(types))}")
+            try:
+                typed[key] = types[key](value)
+            except ValueError:
+                raise SchemeError(f"{key} must be a whole number, not {value!r}") from None
+        return dataclasses.replace(self, **typed)
+
+    @classmethod
+    def from_canonical(cls, text: str) -> Self | None:
+        """The scheme of a canonical name, or None when the name belongs to another family."""
+        match = re.fullmatch(cls.pattern, text)
+        return cls().replace(**match.groupdict()) if match else None
