@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from amaranth.hdl import ClockSignal, Const, Instance, Module, ResetInserter, ResetSignal, Value
+from amaranth.hdl import ClockSignal, Instance, Module, ResetInserter, ResetSignal, Value
 from amaranth.lib import wiring
 
 
@@ -76,11 +76,12 @@ def place(m: Module, name: str, component: Any, *, reset: Value | None = None) -
         return
     ports: dict[str, Any] = {
         "i_clk": ClockSignal(),
-        "i_rst": ResetSignal() | (Const(0) if reset is None else reset),
+        "i_rst": ResetSignal() if reset is None else ResetSignal() | reset,
     }
     for port, flow, value in port_members(component):
         ports[f"{'i' if flow is wiring.In else 'o'}_{port}"] = value
     m.submodules[name] = Instance(library.module_name(component), **ports)
+    component._MustUse__silence = True  # it stands for the module; an equal one is elaborated
 
 
 def _snake(name: str) -> str:

@@ -1,0 +1,149 @@
+"""Double-buffered store of operands between a bus and an array."""
+
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Signal, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import Component, In, Out
+from amaranth.utils import exact_log2
+
+__all__ = ["OperandBuffer"]
+
+
+class OperandBuffer(Component):
+    """Two slots ("ping-pong") of operand words for `banks` consumers that step together.
+
+    One slot is written in bus words while the other is read in operand words. Memory order is little-endian:
+    the low bits of a bus word are the earlier operand word; of an operand word, the earlier bus word.
+
+    Write side: while `free` is high, any number of bus words may be written in any order; `commit` (also in
+    the cycle of the last write) hands the slot over with its first `words` operand words valid, and the other
+    slot is written next.
+
+    Read side: for each slot committed, operand words 0 to `words` − 1 of all banks appear on `o`, one a cycle
+    while `o.ready` is high. The slot is free again when its last word is in the output register.
+
+    Latency: two cycles from `commit` to `o.valid`; none between slots. `o.ready` enables the memories
+    combinationally.
+
+    Parameters
+    ----------
+    width : int
+        Bits of an operand word of one bank: a power of two, at least 8.
+    banks : int
+        Operand words delivered side by side.
+    bus_width : int
+        Bits of a bus word: a power of two, 32 to 512.
+    slot_words : int
+        Operand words per bank in a slot: a power of two, at least one bus word.
+
+    Members
+    -------
+    write : In({valid, bank, address, data})
+        One bus word; `address` counts bus words within a bank's part of the slot.
+    commit : In(1)
+    words : In(range(slot_words + 1)), sampled with `commit`, at least 1
+    free : Out(1)
+    o : Out(stream of ArrayLayout(unsigned(width), banks))
+
+    Raises
+    ------
+    ValueError
+        If a parameter is not as said above.
+    """
+
+    def __init__(self, *, width: int, banks: int, bus_width: int, slot_words: int):
+        if width < 8 or width & (width - 1):
+            raise ValueError(f"width must be a power of two of at least 8, not {width!r}")
+        if banks < 1:
+            raise ValueError(f"banks must be positive, not {banks!r}")
+        if bus_width not in (32, 64, 128, 256, 512):
+            raise ValueError(f"bus_width must be a power of two from 32 to 512, not {bus_width!r}")
+        if slot_words < 1 or slot_words & (slot_words - 1) or slot_words * width < bus_width:
+            raise ValueError(f"slot_words must be a power of two that fills a bus word, not {slot_words!r}")
+        self._width = width
+        self._banks = banks
+        self._bus_width = bus_width
+        self._slot_words = slot_words
+        write = wiring.Signature({
+            "valid": Out(1),
+            "bank": Out(range(banks)),
+            "address": Out(range(self.slot_bus_words)),
+            "data": Out(bus_width),
+        })
+        super().__init__({
+            "write": In(write),
+            "commit": In(1),
+            "words": In(range(slot_words + 1)),
+            "free": Out(1),
+            "o": Out(stream.Signature(data.ArrayLayout(unsigned(width), banks))),
+        })
+
+    @property
+    def slot_bus_words(self) -> int:
+        """Bus words in a bank's part of a slot."""
+        return self._slot_words * self._width // self._bus_width
+
+    @property
+    def _rows(self) -> int:
+        """Rows of a memory that belong to one slot."""
+        return min(self._slot_words, self.slot_bus_words)
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        word_bits = exact_log2(self._slot_words)
+        read_slot = Signal()
+        write_slot = Signal()
+        words = Signal(data.ArrayLayout(self.words.shape(), 2))
+        committed = Signal(2)
+        position = Signal(word_bits)
+        step = Signal()
+
+        m.d.comb += [
+            self.free.eq(~committed.bit_select(write_slot, 1)),
+            step.eq(~self.o.valid | self.o.ready),
+        ]
+        with m.If(self.commit):
+            m.d.sync += [
+                committed.bit_select(write_slot, 1).eq(1),
+                words[write_slot].eq(self.words),
+                write_slot.eq(~write_slot),
+            ]
+        with m.If(step):
+            m.d.sync += self.o.valid.eq(committed.bit_select(read_slot, 1))
+        with m.If(step & committed.bit_select(read_slot, 1)):
+            m.d.sync += position.eq(position + 1)
+            with m.If(position + 1 == words[read_slot]):
+                m.d.sync += [
+                    position.eq(0),
+                    committed.bit_select(read_slot, 1).eq(0),
+                    read_slot.eq(~read_slot),
+                ]
+
+        # An operand word wider than the bus is spread over several memories; of a narrower one several share
+        # a row.
+        part_bits = exact_log2(max(1, self._width // self._bus_width))
+        share_bits = exact_log2(max(1, self._bus_width // self._width))
+        share = Signal(share_bits)
+        with m.If(step):
+            m.d.sync += share.eq(position[:share_bits])
+        write_row = Cat(self.write.address[part_bits:], write_slot)
+        read_row = Cat(position[share_bits:], read_slot)
+        for bank in range(self._banks):
+            parts = []
+            for part in range(1 << part_bits):
+                memory = Memory(shape=self._bus_width, depth=2 * self._rows, init=[])
+                m.submodules[f"bank{bank}_part{part}"] = memory
+                chosen = (self.write.bank == bank) & (self.write.address[:part_bits] == part)
+                write, read = memory.write_port(), memory.read_port()
+                m.d.comb += [
+                    write.addr.eq(write_row),
+                    write.data.eq(self.write.data),
+                    write.en.eq(self.write.valid & chosen),
+                    read.addr.eq(read_row),
+                    read.en.eq(step),
+                ]
+                parts.append(read.data)
+            m.d.comb += self.o.payload[bank].eq(Cat(parts).word_select(share, self._width))
+        return m

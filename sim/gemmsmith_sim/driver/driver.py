@@ -1,0 +1,189 @@
+"""The host's side of a co-processor: lays out operands in memory, writes registers, waits, reads the outputs.
+
+The same code drives every simulator and would drive a board: all it needs of one is ``Transport``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gemmsmith.coprocessor import EVENTS, Coprocessor
+from gemmsmith.coprocessor.registers import constant_registers
+from gemmsmith.pe import ProcessingElement, for_scheme
+from gemmsmith.schemes import Operand, Scheme
+from gemmsmith_sim.golden import Encoded
+from gemmsmith_sim.golden import for_scheme as golden_for
+
+Bytes = NDArray[np.uint8]
+_ALIGNMENT = 64
+"""Byte alignment of every array: the widest bus word."""
+
+
+class DriverError(RuntimeError):
+    """The co-processor is not the one that was described, or could not do a job. The message says which and why."""
+
+
+class Transport(Protocol):
+    """What the driver needs of a simulator or a board: see ``gemmsmith_sim.backends.base.Backend``."""
+
+    memory: Bytes
+
+    def write_register(self, offset: int, value: int) -> None: ...
+    def read_register(self, offset: int) -> int: ...
+    def wait_interrupt(self, max_cycles: int) -> int: ...
+
+
+@dataclass(frozen=True)
+class Counters:
+    """What the co-processor counted in one job, or in several."""
+
+    cycles: int = 0
+    beats: int = 0
+    stalls: int = 0
+    bytes_read: int = 0
+    bytes_written: int = 0
+
+    def __add__(self, other: Counters) -> Counters:
+        return Counters(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Operands of one matrix in the device's memory: name → (address, stride)."""
+
+    encoded: Encoded
+    where: Mapping[str, tuple[int, int]]
+
+
+class Driver:
+    """Runs products on a co-processor behind a transport.
+
+    Parameters
+    ----------
+    transport: registers, interrupt and memory.
+    device: description of the co-processor (its configuration; it is not elaborated).
+    base: first byte of memory that the driver may use.
+
+    Members
+    -------
+    total: counters over all jobs. outputs: outputs computed.
+
+    Raises ``DriverError`` when identification or geometry are not those of ``device``.
+    """
+
+    def __init__(self, transport: Transport, device: Coprocessor, *, base: int = 0):
+        self.transport, self.device = transport, device
+        self.total, self.outputs = Counters(), 0
+        self._free = -(-base // _ALIGNMENT) * _ALIGNMENT
+        self._offsets = {r.name: r.offset for r in device.registers.registers}
+        for name, expected in constant_registers(rows=device.rows, cols=device.cols, bus_width=device.plan.bus_width).items():
+            if (found := self._read(name)) != expected:
+                raise DriverError(f"{name} of the co-processor is {found:#x}, but {expected:#x} was described")
+
+    def load_weights(self, w: Encoded) -> Placed:
+        """Puts weights into memory, where they stay."""
+        return self._place(w, self._element(w.scheme))
+
+    def matmul(self, a: Encoded, w: Encoded | Placed) -> NDArray[Any]:
+        """O = A · Wᵀ on the device: M × N, float32 or (``out=fp16``) float16.
+
+        Raises ``DriverError`` if the operands do not fit the device or memory, or the job ends with an error.
+        """
+        mark = self._free
+        placed_w = w if isinstance(w, Placed) else self.load_weights(w)
+        weights = placed_w.encoded
+        if a.scheme != weights.scheme or a.shape[1] != weights.shape[1]:
+            raise DriverError(f"activations {a.scheme.short} of K = {a.shape[1]} do not go with weights "
+                              f"{weights.scheme.short} of K = {weights.shape[1]}")
+        pe = self._element(a.scheme)
+        where = {**self._place(a, pe).where, **placed_w.where}
+        raw = self.run(where, m=a.shape[0], n=weights.shape[0], groups=pe.groups(a.shape[1]), mode=pe.mode)
+        self._free = mark
+        return raw.view(np.float32 if a.scheme.out == "fp32" else np.float16)
+
+    def run(self, where: Mapping[str, tuple[int, int]], *, m: int, n: int, groups: int, mode: int) -> NDArray[Any]:
+        """One job on operands in memory; returns raw outputs, M × N unsigned integers of the output's width.
+
+        Raises ``DriverError`` if the job ends with an error.
+        """
+        width = self.device.pe.scheme.out_width // 8
+        o_address = self._allocate(m * n * width)
+        for name, (address, stride) in {**where, "o": (o_address, n * width)}.items():
+            self._write(f"{name}_address", address & 0xFFFFFFFF)
+            if f"{name}_address_high" in self._offsets:
+                self._write(f"{name}_address_high", address >> 32)
+            self._write(f"{name}_stride", stride)
+        for name, value in {"m": m, "n": n, "groups": groups, "mode": mode}.items():
+            self._write(name, value)
+        self._write("events", (1 << len(EVENTS)) - 1)
+        self._write("interrupt_enable", 1)
+        self._write("control", 1)
+        self.transport.wait_interrupt(self._patience(m, n, groups, mode))
+        self._check_events()
+        self.total += Counters(**{f.name: self._read(f.name) for f in fields(Counters)})
+        self.outputs += m * n
+        raw = self.transport.memory[o_address:o_address + m * n * width]
+        return raw.copy().view(f"<u{width}").reshape(m, n)
+
+    def place_bytes(self, operand: Operand, rows: Bytes, stride: int) -> tuple[int, int]:
+        """Puts the bytes of an operand (rows, row_bytes) into memory; returns address and stride."""
+        address = self._allocate(len(rows) * stride)
+        region = self.transport.memory[address:address + len(rows) * stride].reshape(len(rows), stride)
+        region[:, :rows.shape[1]] = rows
+        region[:, rows.shape[1]:] = 0
+        return address, stride
+
+    def _place(self, encoded: Encoded, pe: ProcessingElement) -> Placed:
+        groups = pe.groups(encoded.shape[1])
+        operands = pe.select(encoded.axis, None)
+        packed = golden_for(encoded.scheme).pack(encoded, operands)
+        return Placed(encoded, {o.name: self.place_bytes(
+            o, packed[o.name], self.device.plan.stride(o, groups=groups, mode=pe.mode)) for o in operands})
+
+    def _element(self, scheme: Scheme) -> ProcessingElement:
+        """The device's processing element as it computes ``scheme``."""
+        built = self.device.pe
+        if scheme.family == built.family and scheme.out == built.scheme.out:
+            pe = for_scheme(scheme, **{option: getattr(built, option) for option in built.options})
+            if pe.operands == built.operands:
+                return pe
+        raise DriverError(f"the co-processor computes {built.scheme.name}, not {scheme.name}")
+
+    def _allocate(self, size: int) -> int:
+        address = self._free
+        self._free += -(-size // _ALIGNMENT) * _ALIGNMENT
+        if self._free > len(self.transport.memory):
+            raise DriverError(f"memory of {len(self.transport.memory)} bytes is full: {self._free} would be needed")
+        return address
+
+    def _patience(self, m: int, n: int, groups: int, mode: int) -> int:
+        """Cycles after which a job counts as stuck: ten times what a slow memory would take, and more."""
+        device = self.device
+        blocks = -(-m // device.rows) * -(-n // device.cols)
+        row_bytes = sum(device.plan.stride(o, groups=groups, mode=mode) * device.tile.count(o.axis) for o in device.pe.operands)
+        block = device.pe.schedule(groups=groups, mode=mode, share=device.share).block
+        return 10_000 + 10 * blocks * (block + 64 * row_bytes * 8 // device.plan.bus_width + 64 * (device.rows + device.cols))
+
+    def _check_events(self) -> None:
+        events = self._read("events")
+        raised = [(name, doc) for bit, (name, doc) in enumerate(EVENTS) if events >> bit & 1]
+        errors = [f"{name} ({doc})" for name, doc in raised if name not in ("done", "saturated")]
+        if errors:
+            raise DriverError(f"the job failed: {'; '.join(errors)}")
+
+    def _write(self, name: str, value: int) -> None:
+        self.transport.write_register(self._offsets[name], value)
+
+    def _read(self, name: str) -> int:
+        return self.transport.read_register(self._offsets[name])
+
+
+def utilisation(counters: Counters, *, macs: int, device: Coprocessor, mode: int) -> float:
+    """Multiply-accumulates done, over those that the array could have done in the same cycles."""
+    peak = device.rows * device.cols * device.pe.lanes(mode)
+    return macs / (peak * counters.cycles) if counters.cycles else 0.0
