@@ -169,6 +169,7 @@ class ProcessingElement(ABC):
 
     Subclasses set in ``__init__`` (keyword-only build options with defaults; ``options`` lists them):
 
+    - every build option as an attribute of its name,
     - ``operands``: what is read from memory (see ``Operand``), ``group``: k per group,
     - ``result``: ``Cadence.GROUP`` or ``Cadence.BLOCK``; ``result_width`` bits × ``result_words`` words of a core's result,
     - ``row_payload``, ``column_payload``: shapes handed from edge to core, ``row_side``, ``column_side``: bits from edge to tail,
@@ -233,7 +234,7 @@ class ProcessingElement(ABC):
         """Most beats a group takes in any mode."""
         return max(self.beats(mode) for mode in (self.modes[0], self.modes[-1]))
 
-    def lanes(self, mode: int) -> float:
+    def macs_per_cycle(self, mode: int) -> float:
         """Multiply-accumulates of a core per cycle."""
         return self.group / self.beats(mode)
 

@@ -25,7 +25,7 @@ class Drain(wiring.Component):
 
     Members
     -------
-    begin: a block takes a slot; last_row, last_column: what will be wanted of it. room: a slot is free.
+    take: a block takes a slot; last_row, last_column: what will be wanted of it. room: a slot is free.
     done: the oldest block that is in flight stands complete in its slot.
     read: address for the rows' buffers; read_data: their answers, a cycle later. o: the outputs.
     """
@@ -33,7 +33,7 @@ class Drain(wiring.Component):
     def __init__(self, *, rows: int, cols: int, width: int):
         self.rows = rows
         super().__init__({
-            "begin": In(1), "last_row": In(range(rows)), "last_column": In(range(cols)), "room": Out(1), "done": In(1),
+            "take": In(1), "last_row": In(range(rows)), "last_column": In(range(cols)), "room": Out(1), "done": In(1),
             "read": Out(data.StructLayout({"slot": range(SLOTS), "column": range(cols)})),
             "read_data": In(data.ArrayLayout(width, rows)), "o": Out(stream.Signature(output_layout(width))),
         })
@@ -57,9 +57,9 @@ class Drain(wiring.Component):
             self.read.column.eq(column),
         ]
         release = issue & last
-        m.d.sync += [taken.eq(taken + self.begin - release), complete.eq(complete + self.done - release),
+        m.d.sync += [taken.eq(taken + self.take - release), complete.eq(complete + self.done - release),
                      credit.eq(credit - issue + (self.o.valid & self.o.ready))]
-        with m.If(self.begin):
+        with m.If(self.take):
             m.d.sync += [wanted[begin_slot].row.eq(self.last_row), wanted[begin_slot].column.eq(self.last_column),
                          begin_slot.eq(begin_slot + 1)]
         with m.If(issue):

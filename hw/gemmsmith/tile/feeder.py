@@ -30,7 +30,7 @@ class Feeder(wiring.Component):
     -------
     block: stream of blocks. The head stays until the block's last beat. mode: must not change while a block is in flight.
     valid, pop: per operand of the processing element, in its order: a word is there; the word is taken at the end of this cycle.
-    room: a result slot is free. begin: the block takes one.
+    room: a result slot is free. take: the block takes one.
     ctl: the beat. push: this beat is the last of a result; push_first, push_last: of the block's first, last result.
     stall: a block wants to go on and cannot.
     """
@@ -39,7 +39,7 @@ class Feeder(wiring.Component):
         self.pe, self.share = pe, share
         super().__init__({
             "block": In(stream.Signature(block_layout(rows, cols))), "mode": In(pe.mode_width),
-            "valid": In(len(pe.operands)), "pop": Out(len(pe.operands)), "room": In(1), "begin": Out(1),
+            "valid": In(len(pe.operands)), "pop": Out(len(pe.operands)), "room": In(1), "take": Out(1),
             "ctl": Out(Control), "push": Out(1), "push_first": Out(1), "push_last": Out(1), "stall": Out(1),
         })
 
@@ -65,7 +65,7 @@ class Feeder(wiring.Component):
             self.push_first.eq((group == 0) | Const(not per_group)),
             self.push_last.eq(last_group),
             self.block.ready.eq(fire & last_beat & last_group),
-            self.begin.eq((fire | load) & ~started),
+            self.take.eq((fire | load) & ~started),
             self.stall.eq(self.block.valid & ~fire & ~load),
         ]
         with m.If(fire | load):

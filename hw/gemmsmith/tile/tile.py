@@ -70,7 +70,7 @@ class Tile(wiring.Component):
         m.d.comb += [
             feeder.mode.eq(self.mode), feeder.valid.eq(Cat(s.valid for s in streams)), feeder.room.eq(drain.room),
             *(s.ready.eq(pop) for s, pop in zip(streams, feeder.pop, strict=True)),
-            drain.begin.eq(feeder.begin), drain.last_row.eq(self.block.payload.last_row),
+            drain.take.eq(feeder.take), drain.last_row.eq(self.block.payload.last_row),
             drain.last_column.eq(self.block.payload.last_column),
             self.beat.eq(feeder.ctl.valid), self.stall.eq(feeder.stall),
         ]

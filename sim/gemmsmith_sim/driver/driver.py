@@ -185,5 +185,5 @@ class Driver:
 
 def utilisation(counters: Counters, *, macs: int, device: Coprocessor, mode: int) -> float:
     """Multiply-accumulates done, over those that the array could have done in the same cycles."""
-    peak = device.rows * device.cols * device.pe.lanes(mode)
+    peak = device.rows * device.cols * device.pe.macs_per_cycle(mode)
     return macs / (peak * counters.cycles) if counters.cycles else 0.0
