@@ -1,8 +1,9 @@
 """Placing shared components: elaborated in full for simulation, emitted once and instanced for Verilog.
 
-Amaranth writes one module per *instance*, so an array of R × C equal cores costs time and text R × C times. A component
-that stands many times is therefore added with ``place``. Outside a ``collect`` block ``place`` just adds a submodule; inside,
-it adds an ``Instance`` and remembers the component, so that emission writes each distinct component once.
+Amaranth writes one module per *instance*, so an array of R × C equal cores costs time and text R × C times. A
+component that stands many times is therefore added with ``place``. Outside a ``collect`` block ``place`` just
+adds a submodule; inside, it adds an ``Instance`` and remembers the component, so that emission writes each
+distinct component once.
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ _library: ContextVar[Library | None] = ContextVar("library", default=None)
 
 @contextmanager
 def collect(prefix: str) -> Iterator[Library]:
-    """While active, ``place`` makes instances of modules called ``<prefix>_<component>`` and collects them."""
+    """While active, ``place`` makes instances of modules called ``<prefix>_<component>`` and collects
+    them."""
     library = Library(prefix)
     token = _library.set(library)
     try:
@@ -63,7 +65,8 @@ def collect(prefix: str) -> Iterator[Library]:
 
 
 def port_members(component: Any) -> Iterator[tuple[str, wiring.Flow, Value]]:
-    """Flat ports of a component as (name, flow, value); nested members are joined with ``__``, as Amaranth does."""
+    """Flat ports of a component as (name, flow, value); nested members are joined with ``__``, as Amaranth
+    does."""
     for path, member, value in component.signature.flatten(component):
         yield "__".join(map(str, path)), member.flow, Value.cast(value)
 

@@ -1,7 +1,8 @@
-"""Toy: weights are 2-bit indices into a table of four INT8 values, which the column edge loads before the beats.
+"""Toy: weights are 2-bit indices into a table of four INT8 values, which the column edge loads before the
+beats.
 
-Every part is as small as it can be; what it proves is that a warm-up, an operand per block for an edge, and a result per block pass
-the tile and the co-processor unchanged. The output is the raw INT32 sum.
+Every part is as small as it can be; what it proves is that a warm-up, an operand per block for an edge, and a
+result per block pass the tile and the co-processor unchanged. The output is the raw INT32 sum.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data
 
 from gemmsmith.pe import Core, Edge, ProcessingElement, Tail
-from gemmsmith.schemes import Axis, Cadence, Operand, Part, Scheme
+from gemmsmith.schemes import Axis, Cadence, Operand, Scheme
 
 TABLE = 4
 

@@ -1,4 +1,5 @@
-"""Random jobs for the toys' co-processors: operand bytes as they lie in memory, and the outputs that are due."""
+"""Random jobs for the toys' co-processors: operand bytes as they lie in memory, and the outputs that are
+due."""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""Toy: a wide integer sum per group that a shared tail reads out in several words, with a control side-channel from the row edge.
+"""Toy: a wide integer sum per group that a shared tail reads out in several words, with a control
+side-channel from the row edge.
 
-Lanes of 4 INT4 × INT4; a group is two beats (8 k); the core's 48-bit result leaves in three 16-bit words; the tail puts it together, adds the
-edge's Σa of the group (which checks that sides arrive with their result), and accumulates over groups. Output: the low 32 bits.
+Lanes of 4 INT4 × INT4; a group is two beats (8 k); the core's 48-bit result leaves in three 16-bit words; the
+tail puts it together, adds the edge's Σa of the group (which checks that sides arrive with their result), and
+accumulates over groups. Output: the low 32 bits.
 """
 
 from __future__ import annotations

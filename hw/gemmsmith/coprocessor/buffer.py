@@ -99,10 +99,12 @@ class OperandBuffer(Component):
         committed = Signal(2)
         position = Signal(word_bits)
         step = Signal()
+        fetch = Signal()
 
         m.d.comb += [
             self.free.eq(~committed.bit_select(write_slot, 1)),
             step.eq(~self.o.valid | self.o.ready),
+            fetch.eq(step & committed.bit_select(read_slot, 1)),
         ]
         with m.If(self.commit):
             m.d.sync += [
@@ -111,8 +113,8 @@ class OperandBuffer(Component):
                 write_slot.eq(~write_slot),
             ]
         with m.If(step):
-            m.d.sync += self.o.valid.eq(committed.bit_select(read_slot, 1))
-        with m.If(step & committed.bit_select(read_slot, 1)):
+            m.d.sync += self.o.valid.eq(fetch)
+        with m.If(fetch):
             m.d.sync += position.eq(position + 1)
             with m.If(position + 1 == words[read_slot]):
                 m.d.sync += [
@@ -133,16 +135,16 @@ class OperandBuffer(Component):
         for bank in range(self._banks):
             parts = []
             for part in range(1 << part_bits):
-                memory = Memory(shape=self._bus_width, depth=2 * self._rows, init=[])
+                memory = Memory(shape=self._bus_width, depth=2 * self._rows, init=[], attrs={"no_rw_check": 1})
                 m.submodules[f"bank{bank}_part{part}"] = memory
                 chosen = (self.write.bank == bank) & (self.write.address[:part_bits] == part)
                 write, read = memory.write_port(), memory.read_port()
                 m.d.comb += [
                     write.addr.eq(write_row),
                     write.data.eq(self.write.data),
-                    write.en.eq(self.write.valid & chosen),
+                    write.en.eq(self.write.valid & self.free & chosen),
                     read.addr.eq(read_row),
-                    read.en.eq(step),
+                    read.en.eq(fetch),
                 ]
                 parts.append(read.data)
             m.d.comb += self.o.payload[bank].eq(Cat(parts).word_select(share, self._width))

@@ -29,16 +29,19 @@ BLOCKS_AHEAD = 4
 class Coprocessor(wiring.Component):
     """Array, operand buffers, DMA and registers.
 
-    A job is described by registers (``register_map``): sizes, mode, and address and stride of each operand and of the output. Inputs
-    must be aligned to bus words, outputs to their own size. While a block is computed, the operands of the next one are loaded.
+    A job is described by registers (``register_map``): sizes, mode, and address and stride of each operand
+    and of the output. Inputs must be aligned to bus words, outputs to their own size. While a block is
+    computed, the operands of the next one are loaded.
 
-    A bus error, an abort or a bad descriptor ends the job cleanly: no new burst is begun, begun ones are finished, and the event is
-    sticky; the next job finds the unit as after reset. Outputs that had been written before an error stay written.
+    A bus error, an abort or a bad descriptor ends the job cleanly: no new burst is begun, begun ones are
+    finished, and the event is sticky; the next job finds the unit as after reset. Outputs that had been
+    written before an error stay written.
 
     Parameters
     ----------
     pe: the processing element. rows, cols, share: see ``Tile``.
-    axi_data_width: bits of the memory bus: 32, 64, 128, 256 or 512. axi_addr_width: bits of an address, 16 to 64.
+    axi_data_width: bits of the memory bus: 32, 64, 128, 256 or 512. axi_addr_width: bits of an address, 16 to
+        64.
     buffer_k: elements along K that each half of an operand buffer holds (rounded up, see ``Plan``).
     max_burst: longest burst in bus words. outstanding: bursts under way at once, for reads and for writes.
 
@@ -155,7 +158,8 @@ class Coprocessor(wiring.Component):
 
     def _job(self, m: Module, bank: Any, loader: Loader, reader: AxiReader, writer: AxiWriter, storer: Storer,
              clear: Signal, ending: Signal) -> Signal:
-        """The life of a job: described, tiled, stored, done; or ended early by an error. Returns ``running``."""
+        """The life of a job: described, tiled, stored, done; or ended early by an error. Returns
+        ``running``."""
         event = dict(zip((name for name, _ in EVENTS), bank.events_set, strict=True))
         running, blocks = Signal(), Signal(range(4 * BLOCKS_AHEAD + 4))
         begun = loader.block.valid & loader.block.ready

@@ -18,22 +18,26 @@ from gemmsmith.tile import GROUPS_WIDTH, block_layout
 def tag_layout(plan: Plan, rows: int, cols: int) -> data.StructLayout:
     """What travels with a request: the operand, and its bank (or, with a marker, the words of the chunk)."""
     words = max(plan.slot_words(o) for o in plan.pe.operands)
-    return data.StructLayout({"operand": range(max(2, len(plan.pe.operands))), "value": range(max(rows, cols, words + 1))})
+    return data.StructLayout({"operand": range(max(2, len(plan.pe.operands))),
+                              "value": range(max(rows, cols, words + 1))})
 
 
 class Loader(wiring.Component):
-    """Tiles a job: for each block of rows, for each block of columns, for each chunk of K, for each operand, one request a line.
+    """Tiles a job: for each block of rows, for each block of columns, for each chunk of K, for each operand,
+    one request a line.
 
-    A *line* is what one row (of A or W) contributes to a chunk of one operand: consecutive bus words. Behind the lines of an operand
-    goes a marker, with which its buffer takes over the chunk. Lines beyond M or N are not read: what the array computes from stale
-    operands there is never written back.
+    A *line* is what one row (of A or W) contributes to a chunk of one operand: consecutive bus words. Behind
+    the lines of an operand goes a marker, with which its buffer takes over the chunk. Lines beyond M or N are
+    not read: what the array computes from stale operands there is never written back.
 
     Members
     -------
-    start: begins a job with the sizes, ``mode`` and addresses that stand at the inputs until ``busy`` falls. busy: a job is being tiled.
+    start: begins a job with the sizes, ``mode`` and addresses that stand at the inputs until ``busy`` falls.
+        busy: a job is being tiled.
     address, stride: per operand. o_address, o_stride: of the output.
     free: per operand, its buffer can take a chunk. committed: per operand, the marker has arrived.
-    request: to the reader. block: to the array. store: to the storer: first output's address, rows and columns of the block.
+    request: to the reader. block: to the array. store: to the storer: first output's address, rows and
+        columns of the block.
     """
 
     def __init__(self, plan: Plan, *, rows: int, cols: int, addr_width: int):
@@ -98,7 +102,8 @@ class Loader(wiring.Component):
                 with m.Elif((self.free & ~pending).bit_select(operand, 1)):
                     m.next = "LINE"
             with m.State("LINE"):
-                m.d.comb += [self.request.valid.eq(1), self.request.payload.beats.eq(bus_words[operand]), tag.value.eq(bank)]
+                m.d.comb += [self.request.valid.eq(1), self.request.payload.beats.eq(bus_words[operand]),
+                             tag.value.eq(bank)]
                 with m.If(self.request.ready):
                     m.d.sync += [line.eq(line + Array(self.stride)[operand]), bank.eq(bank + 1)]
                     with m.If(bank == last_bank):
@@ -126,7 +131,8 @@ class Loader(wiring.Component):
                     m.d.sync += self._restart(block_start, next_start, Axis.COLUMN)
                 with m.Else():
                     following = o_row + self.o_stride * self.rows
-                    m.d.sync += [n_left.eq(self.n), m_left.eq(m_left - self.rows), o_row.eq(following), o_block.eq(following)]
+                    m.d.sync += [n_left.eq(self.n), m_left.eq(m_left - self.rows), o_row.eq(following),
+                                 o_block.eq(following)]
                     m.d.sync += self._restart(block_start, next_start, Axis.ROW)
                     m.d.sync += self._restart(block_start, self.address, Axis.COLUMN)
                     with m.If(m_left <= self.rows):
@@ -139,8 +145,8 @@ class Loader(wiring.Component):
         return [block_start[i].eq(source[i]) for i, o in enumerate(self.pe.operands) if o.axis is axis]
 
     def _sizes(self, m: Module, groups_left: Signal) -> tuple[Array, Array]:
-        """Words and bus words of a line of this chunk, per operand. A register behind the counters: the chunk's first request comes
-        two cycles after they change."""
+        """Words and bus words of a line of this chunk, per operand. A register behind the counters: the
+        chunk's first request comes two cycles after they change."""
         groups = Signal(range(self.plan.groups + 1))
         m.d.comb += groups.eq(Mux(groups_left > self.plan.groups, self.plan.groups, groups_left))
         words, bus_words = [], []

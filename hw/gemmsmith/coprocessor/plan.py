@@ -16,8 +16,8 @@ class Plan:
     ----------
     pe: the processing element.
     bus_width: bits of a bus word.
-    buffer_k: elements along K that a slot should hold; rounded up so that every operand's chunk is whole bus words and
-        whole shared words, and to a power of two of groups.
+    buffer_k: elements along K that a slot should hold; rounded up so that every operand's chunk is whole bus
+        words and whole shared words, and to a power of two of groups.
     """
 
     pe: ProcessingElement

@@ -23,7 +23,8 @@ class Storer(wiring.Component):
     """
 
     def __init__(self, *, rows: int, cols: int, out_width: int, data_width: int, addr_width: int):
-        self._packer = RowPacker(element_width=out_width, data_width=data_width, addr_width=addr_width, max_elements=cols)
+        self._packer = RowPacker(element_width=out_width, data_width=data_width, addr_width=addr_width,
+                                 max_elements=cols)
         super().__init__({
             "block": In(stream.Signature(store_layout(addr_width, rows, cols))), "stride": In(32),
             "i": In(stream.Signature(output_layout(out_width))), "finished": Out(1),

@@ -4,5 +4,6 @@ from gemmsmith.emit.config import BuildConfig, ConfigError
 from gemmsmith.emit.package import PackageError, check_writable, emit_build, load_build, write_build
 from gemmsmith.emit.verilog import Emitted, emit
 
-__all__ = ["BuildConfig", "ConfigError", "Emitted", "PackageError", "check_writable", "emit", "emit_build", "load_build",
+__all__ = ["BuildConfig", "ConfigError", "Emitted", "PackageError", "check_writable", "emit", "emit_build",
+           "load_build",
            "write_build"]

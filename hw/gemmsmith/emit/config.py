@@ -22,7 +22,8 @@ class ConfigError(ValueError):
 
 
 class BuildConfig(BaseModel):
-    """Every choice of a build. ``resolve`` makes one from what a user types; JSON of it is ``config.resolved.json``.
+    """Every choice of a build. ``resolve`` makes one from what a user types; JSON of it is
+    ``config.resolved.json``.
 
     Raises ``ConfigError`` (from ``resolve`` and ``load``) for anything that cannot be built.
     """
@@ -30,12 +31,14 @@ class BuildConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     scheme: str = Field(description="canonical name of the scheme")
-    level: Level = Field("coprocessor", description="coprocessor (AXI4 and AXI4-Lite), tile or pe (AXI4-Stream), core (bare)")
+    level: Level = Field("coprocessor",
+                         description="coprocessor (AXI4 and AXI4-Lite), tile or pe (AXI4-Stream), core (bare)")
     name: str = Field("", description="name of the top module, prefix of all others")
     target: str = Field("generic", description="technology whose leaf structures are used")
     rows: int = Field(4, ge=1, le=255, description="rows of the array (outputs along M)")
     cols: int = Field(4, ge=1, le=255, description="columns of the array (outputs along N)")
-    tail_share: int = Field(0, ge=0, description="cores of a row behind one tail, a power of two that divides cols; 0: up to 4")
+    tail_share: int = Field(0, ge=0,
+                            description="cores of a row behind one tail, a power of two that divides cols; 0: up to 4")
     axi_data_width: int = Field(128, description="bits of the memory bus: 32, 64, 128, 256 or 512")
     axi_addr_width: int = Field(32, description="bits of a memory address, 16..64")
     buffer_k: int = Field(1024, ge=1, description="elements along K in each half of an operand buffer")
@@ -45,13 +48,14 @@ class BuildConfig(BaseModel):
 
     @classmethod
     def resolve(cls, scheme: str, choices: dict[str, str] | None = None) -> Self:
-        """The build of a scheme (short or canonical name) with choices as typed: of the build, of the scheme, or of its processing element."""
+        """The build of a scheme (short or canonical name) with choices as typed: of the build, of the scheme,
+        or of its processing element."""
         choices = dict(choices or {})
         try:
             base = parse(scheme)
             element = element_class(base.family)
             own = set(cls.model_fields) - {"scheme", "options"}
-            of_scheme = {f for f in base.__dataclass_fields__}
+            of_scheme = set(base.__dataclass_fields__)
             if unknown := [key for key in choices if key not in own | of_scheme | set(element.options)]:
                 known = ", ".join([*sorted(own), *sorted(of_scheme), *sorted(element.options)])
                 raise ConfigError(f"{base.family} builds have no choice {unknown[0]!r}; there are {known}")
@@ -117,7 +121,8 @@ class BuildConfig(BaseModel):
         """The co-processor; also describes the device to the driver."""
         return Coprocessor(
             self.element(), rows=self.rows, cols=self.cols, share=self.tail_share, axi_data_width=self.axi_data_width,
-            axi_addr_width=self.axi_addr_width, buffer_k=self.buffer_k, max_burst=self.max_burst, outstanding=self.outstanding)
+            axi_addr_width=self.axi_addr_width, buffer_k=self.buffer_k, max_burst=self.max_burst,
+            outstanding=self.outstanding)
 
     def top(self) -> CoprocessorTop | TileTop | CoreTop:
         """The top-level component with the ports that Verilog will have."""

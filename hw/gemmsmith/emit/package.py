@@ -35,9 +35,10 @@ def write_build(config: BuildConfig, directory: Path, *, emitted: Emitted, extra
                 seed: int = 0) -> dict[str, Any]:
     """Writes ``directory`` and returns its manifest.
 
-    Contents: ``config.resolved.json``, ``manifest.json``, ``rtl/<name>.v``, ``rtl/<name>.names.json``, for co-processors
-    ``sw/<name>_regs.h`` and ``sw/<name>_regs.json``, an empty ``report/``, and ``extra`` (path → text, such as a test bench).
-    An existing build there is replaced; anything else is left alone. ``seed`` is recorded: that of the vectors in ``extra``.
+    Contents: ``config.resolved.json``, ``manifest.json``, ``rtl/<name>.v``, ``rtl/<name>.names.json``, for
+    co-processors ``sw/<name>_regs.h`` and ``sw/<name>_regs.json``, an empty ``report/``, and ``extra`` (path
+    → text, such as a test bench). An existing build there is replaced; anything else is left alone. ``seed``
+    is recorded: that of the vectors in ``extra``.
 
     Raises ``PackageError`` if ``directory`` exists and is not a build, or cannot be written.
     """
@@ -49,7 +50,8 @@ def write_build(config: BuildConfig, directory: Path, *, emitted: Emitted, extra
                   f"sw/{config.name}_regs.json": _json(registers.to_dict())}
     manifest = {
         "generator": f"gemmsmith {__version__}", "name": config.name, "scheme": config.scheme, "level": config.level,
-        "seed": seed, "tools": {tool: _version(tool) for tool in _TOOLS}, "top": emitted.top, "modules": list(emitted.modules),
+        "seed": seed, "tools": {tool: _version(tool) for tool in _TOOLS},
+        "top": emitted.top, "modules": list(emitted.modules),
         "signed_ports": list(emitted.signed_ports),
         "sha256": {path: hashlib.sha256(text.encode()).hexdigest() for path, text in sorted(files.items())},
     }
@@ -58,7 +60,8 @@ def write_build(config: BuildConfig, directory: Path, *, emitted: Emitted, extra
 
 
 def load_build(directory: Path) -> tuple[BuildConfig, list[Path]]:
-    """Configuration and Verilog files of a build. Raises ``PackageError`` if there is none in ``directory``."""
+    """Configuration and Verilog files of a build. Raises ``PackageError`` if there is none in
+    ``directory``."""
     try:
         config = BuildConfig.load((directory / CONFIG_NAME).read_text())
     except OSError:
@@ -70,8 +73,10 @@ def load_build(directory: Path) -> tuple[BuildConfig, list[Path]]:
 
 
 def check_writable(directory: Path) -> None:
-    """Raises ``PackageError`` if ``directory`` is taken by something else, or its parent cannot be written: before long work."""
-    if directory.exists() and not (directory / MANIFEST_NAME).is_file() and (not directory.is_dir() or any(directory.iterdir())):
+    """Raises ``PackageError`` if ``directory`` is taken by something else, or its parent cannot be written:
+    before long work."""
+    if directory.exists() and not (directory / MANIFEST_NAME).is_file() and (not directory.is_dir()
+                                                                             or any(directory.iterdir())):
         raise PackageError(f"{directory} exists and is not a build; choose another directory")
     parent = directory.absolute().parent
     while not parent.exists():

@@ -16,7 +16,8 @@ from gemmsmith.tile import Tile
 
 
 class Top(wiring.Component):
-    """Base of tops: clock ``aclk``, synchronous reset ``aresetn`` (active low), and bus attributes on the ports."""
+    """Base of tops: clock ``aclk``, synchronous reset ``aresetn`` (active low), and bus attributes on the
+    ports."""
 
     def __init__(self, members: dict[str, Any]):
         super().__init__({"aclk": In(1), "aresetn": In(1), **members})
@@ -25,7 +26,8 @@ class Top(wiring.Component):
             prefix, _, role = name.rpartition("_")
             if prefix.startswith(("s_axi", "m_axi")):
                 kind = "axis" if "_axis" in prefix else "aximm"
-                getattr(self, name).attrs["X_INTERFACE_INFO"] = f"xilinx.com:interface:{kind}:1.0 {prefix} {role.upper()}"
+                role = f"xilinx.com:interface:{kind}:1.0 {prefix} {role.upper()}"
+                getattr(self, name).attrs["X_INTERFACE_INFO"] = role
                 if prefix not in buses:
                     buses.append(prefix)
         self.aclk.attrs["X_INTERFACE_INFO"] = "xilinx.com:signal:clock:1.0 aclk CLK"
@@ -42,7 +44,8 @@ class Top(wiring.Component):
 
 
 class CoprocessorTop(Top):
-    """A co-processor with clock and reset pins. Ports: ``aclk``, ``aresetn``, ``s_axil_*``, ``m_axi_*``, ``irq``."""
+    """A co-processor with clock and reset pins. Ports: ``aclk``, ``aresetn``, ``s_axil_*``, ``m_axi_*``,
+    ``irq``."""
 
     def __init__(self, coprocessor: Coprocessor):
         self.coprocessor = coprocessor
@@ -62,9 +65,10 @@ class CoprocessorTop(Top):
 class TileTop(Top):
     """An array behind AXI4-Stream.
 
-    Ports: ``cfg_mode`` (run-time mode; change it only when idle), ``s_axis_block_*`` (one transfer per block: groups in bits 19..0, then
-    last row and last column in a byte each), ``s_axis_<operand>_*`` (one transfer per word, all rows or columns side by side, each in its
-    container, row 0 lowest), ``m_axis_o_*`` (outputs in row-major order; TLAST with the last of a block), ``saturated`` (pulse).
+    Ports: ``cfg_mode`` (run-time mode; change it only when idle), ``s_axis_block_*`` (one transfer per block:
+    groups in bits 19..0, then last row and last column in a byte each), ``s_axis_<operand>_*`` (one transfer
+    per word, all rows or columns side by side, each in its container, row 0 lowest), ``m_axis_o_*`` (outputs
+    in row-major order; TLAST with the last of a block), ``saturated`` (pulse).
     """
 
     def __init__(self, tile: Tile):
@@ -72,7 +76,8 @@ class TileTop(Top):
         members: dict[str, Any] = {"cfg_mode": In(tile.pe.mode_width), "saturated": Out(1), **_stream_in("block", 40)}
         for operand in tile.pe.operands:
             members |= _stream_in(operand.name, operand.container * tile.count(operand.axis))
-        members |= {"m_axis_o_tdata": Out(tile.pe.scheme.out_width), "m_axis_o_tlast": Out(1), "m_axis_o_tvalid": Out(1),
+        members |= {"m_axis_o_tdata": Out(tile.pe.scheme.out_width), "m_axis_o_tlast": Out(1),
+                    "m_axis_o_tvalid": Out(1),
                     "m_axis_o_tready": In(1)}
         super().__init__(members)
 
@@ -103,7 +108,8 @@ class TileTop(Top):
 
 
 class CoreTop(Top):
-    """A bare core with registered inputs, for measurement: flat ``ctl``, ``mode``, ``a``, ``w`` in, ``o`` out."""
+    """A bare core with registered inputs, for measurement: flat ``ctl``, ``mode``, ``a``, ``w`` in, ``o``
+    out."""
 
     def __init__(self, pe: ProcessingElement):
         self.pe = pe

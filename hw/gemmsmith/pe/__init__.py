@@ -15,7 +15,8 @@ from gemmsmith.pe.base import (
 )
 from gemmsmith.schemes import FAMILIES, Scheme
 
-__all__ = ["Control", "Core", "Edge", "ProcessingElement", "Schedule", "Tail", "TailControl", "element_class", "for_scheme"]
+__all__ = ["Control", "Core", "Edge", "ProcessingElement", "Schedule", "Tail", "TailControl", "element_class",
+           "for_scheme"]
 
 
 def element_class(family: str) -> type[ProcessingElement]:
@@ -29,7 +30,8 @@ def element_class(family: str) -> type[ProcessingElement]:
 
 
 def for_scheme(scheme: Scheme, **options: int) -> ProcessingElement:
-    """The processing element that computes ``scheme``. Raises ``ValueError`` for an option it does not have."""
+    """The processing element that computes ``scheme``. Raises ``ValueError`` for an option it does not
+    have."""
     cls = element_class(scheme.family)
     for option in options:
         if option not in cls.options:

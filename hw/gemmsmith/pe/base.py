@@ -1,6 +1,7 @@
 """The contract of a processing element: edge → core → tail.
 
-The price of a processing element lies in what it does *not* repeat. Every family is therefore split the same way:
+The price of a processing element lies in what it does *not* repeat. Every family is therefore split the same
+way:
 
 ============= ===================== =======================================================================
 part          stands                does
@@ -11,18 +12,21 @@ core          rows × columns        multiplies and accumulates; one result per 
 tail          once per N cores      finishes: scale, FP32 accumulation over groups, rounds, encodes
 ============= ===================== =======================================================================
 
-No part has a handshake inside. A beat carries ``valid``; a cycle without it is a no-op that leaves results unchanged, so there
-is no clock enable that fans out over the array. All latencies are data that the tile uses; nothing in the tile, the
-co-processor, the driver or the reports knows a processing element by name.
+No part has a handshake inside. A beat carries ``valid``; a cycle without it is a no-op that leaves results
+unchanged, so there is no clock enable that fans out over the array. All latencies are data that the tile
+uses; nothing in the tile, the co-processor, the driver or the reports knows a processing element by name.
 
-Vocabulary. A *block* is one pass over K for rows × columns outputs. It consists of *groups* of ``group`` consecutive k;
-a group takes ``beats(mode)`` beats. A core delivers one *result* per group or per block (``result``).
+Vocabulary. A *block* is one pass over K for rows × columns outputs. It consists of *groups* of ``group``
+consecutive k; a group takes ``beats(mode)`` beats. A core delivers one *result* per group or per block
+(``result``).
 
 What a cycle looks like at an edge:
 
-- ``ctl.load``: a word of the warm-up. Block operands of edges arrive one word a cycle before the block's first beat.
-- ``ctl.valid``: a beat. Beat operands hold this beat's word. Group operands hold the group's word from its first to its last beat
-  (stable, stalls included). ``ctl.first`` and ``ctl.last`` mark the first and the last beat of a *result*.
+- ``ctl.load``: a word of the warm-up. Block operands of edges arrive one word a cycle before the block's
+  first beat.
+- ``ctl.valid``: a beat. Beat operands hold this beat's word. Group operands hold the group's word from its
+  first to its last beat (stable, stalls included). ``ctl.first`` and ``ctl.last`` mark the first and the last
+  beat of a *result*.
 """
 
 from __future__ import annotations
@@ -37,9 +41,9 @@ from amaranth.lib.wiring import In, Out
 
 from gemmsmith.schemes import Axis, Cadence, Operand, Part, Scheme
 
-
 Control = data.StructLayout({"valid": 1, "first": 1, "last": 1, "load": 1})
-"""What a beat says of itself. ``first`` and ``last`` are meaningful only with ``valid``; ``load`` excludes ``valid``."""
+"""What a beat says of itself. ``first`` and ``last`` are meaningful only with ``valid``; ``load`` excludes
+``valid``."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,8 @@ class Edge(wiring.Component):
     <operand name>: In(width), for each operand of this axis and of the edge.
     ctl_o: Out(Control), row edges only: the cores' control, aligned with ``o``.
     o: Out(payload): the cores' operand. Row and column payload of the same beat leave in the same cycle.
-    side: Out(side_width), if the processing element says so: a word for the tail, valid in the cycle in which the core's result is.
+    side: Out(side_width), if the processing element says so: a word for the tail, valid in the cycle in which
+        the core's result is.
     flag: Out(1): pulses when an operand had to be saturated (sticky in the status register).
     """
 
@@ -109,8 +114,8 @@ class Core(wiring.Component):
     Members
     -------
     ctl: In(Control), from the row edge. mode: In(mode_width). a, w: In(row_payload), In(column_payload).
-    o: Out(result_width): the result, valid exactly ``pe.core_latency`` cycles after the beat with ``last`` (at least 1) and for
-    that one cycle; the tile captures it.
+    o: Out(result_width): the result, valid exactly ``pe.core_latency`` cycles after the beat with ``last``
+    (at least 1) and for that one cycle; the tile captures it.
     """
 
     def __init__(self, pe: ProcessingElement):
@@ -124,8 +129,8 @@ class Core(wiring.Component):
 
 
 class TailControl(data.StructLayout):
-    """What a result word says of itself at the tail's input: ``valid``; ``index`` of the core (0 … share−1); ``word`` of
-    the result; ``first`` and ``last`` result of the block (an output is due with the last)."""
+    """What a result word says of itself at the tail's input: ``valid``; ``index`` of the core (0 … share−1);
+    ``word`` of the result; ``first`` and ``last`` result of the block (an output is due with the last)."""
 
     def __init__(self, share: int, words: int):
         super().__init__({"valid": 1, "first": 1, "last": 1,
@@ -137,13 +142,16 @@ class Tail(wiring.Component):
 
     Members
     -------
-    ctl: In(TailControl). mode: In(mode_width). i: In(result_width): one word of a core's result, least significant first.
-    <operand name>: In(width), for each operand of the tail, of either axis: that of the core at ``ctl.index``.
+    ctl: In(TailControl). mode: In(mode_width). i: In(result_width): one word of a core's result, least
+        significant first.
+    <operand name>: In(width), for each operand of the tail, of either axis: that of the core at
+        ``ctl.index``.
     row_side, column_side: In, what the edges sent, if they do.
-    o_valid: Out(1), o: Out(out_width): ``pe.tail_latency`` cycles after the last word of a block's last result.
+    o_valid: Out(1), o: Out(out_width): ``pe.tail_latency`` cycles after the last word of a block's last
+    result.
 
-    Words arrive at ``tail_interval`` cycles per core (the words of one core in consecutive cycles); two results of the same
-    core are at least ``pe.result_interval(share)`` cycles apart.
+    Words arrive at ``tail_interval`` cycles per core (the words of one core in consecutive cycles); two
+    results of the same core are at least ``pe.result_interval(share)`` cycles apart.
     """
 
     def __init__(self, pe: ProcessingElement, share: int):
@@ -165,18 +173,21 @@ class Tail(wiring.Component):
 
 
 class ProcessingElement(ABC):
-    """Describes a processing element and makes its parts. Subclasses live one to a file, named as their scheme's family.
+    """Describes a processing element and makes its parts. Subclasses live one to a file, named as their
+    scheme's family.
 
     Subclasses set in ``__init__`` (keyword-only build options with defaults; ``options`` lists them):
 
     - every build option as an attribute of its name,
     - ``operands``: what is read from memory (see ``Operand``), ``group``: k per group,
-    - ``result``: ``Cadence.GROUP`` or ``Cadence.BLOCK``; ``result_width`` bits × ``result_words`` words of a core's result,
-    - ``row_payload``, ``column_payload``: shapes handed from edge to core, ``row_side``, ``column_side``: bits from edge to tail,
-    - ``core_latency``: cycles from a beat at the core's input to the result; ``edge_latency``: cycles from the result's last beat at
-      the edges to that beat (``ctl_o.last``) at the core,
-    - ``tail_latency``: from the last word's cycle to the output's; ``tail_interval``: cycles per core; ``tail_loop``: least cycles between two
-      results of one core.
+    - ``result``: ``Cadence.GROUP`` or ``Cadence.BLOCK``; ``result_width`` bits × ``result_words`` words of a
+      core's result,
+    - ``row_payload``, ``column_payload``: shapes handed from edge to core, ``row_side``, ``column_side``:
+      bits from edge to tail,
+    - ``core_latency``: cycles from a beat at the core's input to the result; ``edge_latency``: cycles from
+      the result's last beat at the edges to that beat (``ctl_o.last``) at the core,
+    - ``tail_latency``: from the last word's cycle to the output's; ``tail_interval``: cycles per core;
+      ``tail_loop``: least cycles between two results of one core.
     """
 
     family: ClassVar[str]

@@ -1,4 +1,5 @@
-"""Anda: grouped block floating point activations in bit planes × INT4 weights (HPCA 2025, arXiv 2411.15982)."""
+"""Anda: grouped block floating point activations in bit planes × INT4 weights (HPCA 2025, arXiv
+2411.15982)."""
 
 from __future__ import annotations
 
@@ -10,22 +11,23 @@ from gemmsmith.schemes.base import Scheme
 
 @dataclass(frozen=True, kw_only=True)
 class Anda(Scheme):
-    """Anda activations (``m`` mantissa bits, groups of 64 along K) × INT4 weights (FP16 scale per weight group).
+    """Anda activations (``m`` mantissa bits, groups of 64 along K) × INT4 weights (FP16 scale per weight
+    group).
 
     Semantics, in order:
 
     1. Activation encoding, from FP16: E = largest effective exponent of the 64 (max(e, 1), so subnormals have
        exponent 1 and no hidden bit); each 11-bit significand, seen as a number with its hidden one at weight
-       2^(m−1), is shifted right by E − e and truncated to the m bits left of the point (m > 11 gains exact bits
-       below). x = (−1)^s · mantissa · 2^(E − 15 − (m − 1)); a mantissa of zero has sign 0. Inf and NaN saturate to
-       the largest finite FP16. An all-zero group has E = 1.
+       2^(m−1), is shifted right by E − e and truncated to the m bits left of the point (m > 11 gains exact
+       bits below). x = (−1)^s · mantissa · 2^(E − 15 − (m − 1)); a mantissa of zero has sign 0. Inf and NaN
+       saturate to the largest finite FP16. An all-zero group has E = 1.
     2. Weight encoding ``w4``: symmetric, codes −8..7, one FP16 scale per ``weight_group`` along K:
        s = FP16(absmax / 7) (1 if the group is all zero; the smallest normal FP16 if it would be subnormal),
        q = clip(RNE(w / s), −8, 7) by float32 division.
     3. Per activation group: S = Σ ±mantissa · q, exact (|S| < 2²⁶).
-    4. t = RNE₃₂(S · 2^(E − 15 − (m − 1))); u = RNE₃₂(t · s); acc ← RNE₃₂(acc + u), not fused, ascending groups, from
-       +0. Each activation group is scaled by itself even where two share a weight scale. Results below the normal
-       range become +0; a zero is +0.
+    4. t = RNE₃₂(S · 2^(E − 15 − (m − 1))); u = RNE₃₂(t · s); acc ← RNE₃₂(acc + u), not fused, ascending
+       groups, from +0. Each activation group is scaled by itself even where two share a weight scale. Results
+       below the normal range become +0; a zero is +0.
     5. ``out=fp16``: one more rounding, to nearest even, subnormals kept, overflow to infinity.
 
     K tails are zero codes, a group may be partly filled; groups of A and W both start at k = 0.

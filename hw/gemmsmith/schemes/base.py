@@ -23,7 +23,8 @@ class SchemeError(ValueError):
 
 
 class Axis(Enum):
-    """Which matrix an operand belongs to. O = A · Wᵀ: rows of the array make rows of O, columns make columns."""
+    """Which matrix an operand belongs to. O = A · Wᵀ: rows of the array make rows of O, columns make
+    columns."""
 
     ROW = "row"
     """Activations: row r of the array serves rows m ≡ r of A, shared by all its columns."""
@@ -50,17 +51,17 @@ class Part(Enum):
 class Operand:
     """One array in memory, and one input of a processing element.
 
-    Memory layout (the same for every array size): row m (of A or of W) starts at ``base + m · stride``; its words
-    follow each other in the order in which the hardware takes them, each in a little-endian container of
-    ``container`` bits; ``stride`` is a multiple of the data bus.
+    Memory layout (the same for every array size): row m (of A or of W) starts at ``base + m · stride``; its
+    words follow each other in the order in which the hardware takes them, each in a little-endian container
+    of ``container`` bits; ``stride`` is a multiple of the data bus.
 
     Parameters
     ----------
     name: identifier, used in ports, registers and the C header.
     axis: whose rows the words belong to.
     width: significant bits of a word; bit 0 first.
-    cadence: ``BEAT`` (one word a beat), ``GROUP`` (one word per ``every`` groups), ``BLOCK`` (``words`` per block,
-        that is per K; an edge takes them in a warm-up before the first beat, one a cycle).
+    cadence: ``BEAT`` (one word a beat), ``GROUP`` (one word per ``every`` groups), ``BLOCK`` (``words`` per
+        block, that is per K; an edge takes them in a warm-up before the first beat, one a cycle).
     part: the edge, or the tail (which sees the word together with the core's result).
     every: groups that share a word (``GROUP`` only).
     words: words per block (``BLOCK`` only; a tail operand has exactly one).
@@ -109,7 +110,8 @@ class Scheme(ABC):
 
     Parameters
     ----------
-    out: output format, ``fp32`` or ``fp16`` (one more rounding, to nearest even, subnormals kept, overflow to inf).
+    out: output format, ``fp32`` or ``fp16`` (one more rounding, to nearest even, subnormals kept, overflow to
+        inf).
     """
 
     family: ClassVar[str]

@@ -14,8 +14,8 @@ class Fp16(Scheme):
 
     Semantics, in order:
 
-    1. Operands are FP16 codes; subnormals are honoured. A code of Inf or NaN counts as the largest finite value of
-       its sign (hardware raises its sticky flag; encoders never make one). −0 counts as 0.
+    1. Operands are FP16 codes; subnormals are honoured. A code of Inf or NaN counts as the largest finite
+       value of its sign (hardware raises its sticky flag; encoders never make one). −0 counts as 0.
     2. The product of two codes is exact (22 significand bits, multiples of 2⁻⁴⁸) and representable in FP32.
     3. acc ← RNE₃₂(acc + product), starting from +0, ascending k, one accumulator per output. No partial sums.
        A zero sum is +0. Neither underflow nor overflow can occur below K = 2⁹⁵.

@@ -72,7 +72,8 @@ class Drain(wiring.Component):
         return m
 
     def _deliver(self, m: Module, issue: Signal, row: Signal, row_last: Signal, last: Signal) -> None:
-        """Two registers (in the row, and behind the choice of the row), then a queue as deep as the credit."""
+        """Two registers (in the row, and behind the choice of the row), then a queue as deep as the
+        credit."""
         layout = self.o.payload.shape()
         m.submodules.queue = queue = SyncFIFO(width=layout.size, depth=_DEPTH)
         flags = Signal(data.StructLayout({"valid": 1, "row": row.shape(), "row_last": 1, "last": 1}))

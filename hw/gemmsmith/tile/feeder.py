@@ -23,15 +23,19 @@ def block_layout(rows: int, cols: int) -> data.StructLayout:
 class Feeder(wiring.Component):
     """Steps through warm-up, groups and beats of each block, as operands, result buffer and tails allow.
 
-    There is no stall behind it: a beat is let in only when all its operands are there, a block is begun only when the result buffer
-    has ``room``, and the last beat of a result keeps ``pe.result_interval`` cycles' distance from the one before.
+    There is no stall behind it: a beat is let in only when all its operands are there, a block is begun only
+    when the result buffer has ``room``, and the last beat of a result keeps ``pe.result_interval`` cycles'
+    distance from the one before.
 
     Members
     -------
-    block: stream of blocks. The head stays until the block's last beat. mode: must not change while a block is in flight.
-    valid, pop: per operand of the processing element, in its order: a word is there; the word is taken at the end of this cycle.
+    block: stream of blocks. The head stays until the block's last beat. mode: must not change while a block
+        is in flight.
+    valid, pop: per operand of the processing element, in its order: a word is there; the word is taken at the
+        end of this cycle.
     room: a result slot is free. take: the block takes one.
-    ctl: the beat. push: this beat is the last of a result; push_first, push_last: of the block's first, last result.
+    ctl: the beat. push: this beat is the last of a result; push_first, push_last: of the block's first, last
+        result.
     stall: a block wants to go on and cannot.
     """
 
@@ -78,7 +82,9 @@ class Feeder(wiring.Component):
                 m.d.sync += [beat.eq(0), group.eq(group + 1)]
                 with m.If(last_group):
                     m.d.sync += [group.eq(0), loaded.eq(0)]
-        m.d.comb += self.pop.eq(Cat(self._pop(o, fire, load, loaded, group, last_beat, last_group) for o in pe.operands))
+        ends = {"beat": fire, "group": fire & last_beat, "block": fire & last_beat & last_group}
+        m.d.comb += self.pop.eq(Cat(load & (loaded < o.words) if _in_warmup(o) else self._pop(o, ends, group)
+                                    for o in pe.operands))
         return m
 
     def push_due(self, last_beat: Value, last_group: Value) -> Value:
@@ -108,15 +114,11 @@ class Feeder(wiring.Component):
         return since == least - 1
 
     @staticmethod
-    def _pop(o: Operand, fire: Value, load: Value, loaded: Value, group: Signal, last_beat: Value, last_group: Value) -> Value:
-        if _in_warmup(o):
-            return load & (loaded < o.words)
-        if o.cadence is Cadence.BEAT:
-            return fire
-        if o.cadence is Cadence.BLOCK:
-            return fire & last_beat & last_group
-        shared_ends = (group % o.every) == o.every - 1
-        return fire & last_beat & (last_group | shared_ends)
+    def _pop(o: Operand, ends: dict[str, Value], group: Signal) -> Value:
+        """A word ends with its beat, its block, or the last of the groups that share it (or of the block)."""
+        if o.cadence is not Cadence.GROUP or o.every == 1:
+            return ends[o.cadence.value]
+        return ends["block"] | (ends["group"] & ((group % o.every) == o.every - 1))
 
 
 def _in_warmup(o: Operand) -> bool:

@@ -22,8 +22,10 @@ class Row(wiring.Component):
 
     Members
     -------
-    ctl, mode: to the edge. capture: the cores' results are valid in this cycle. tail_ctl: sequence over the captured results.
-    w: the columns' payloads. <operand>: the row's own word, or a word per column (tail operands of the column axis).
+    ctl, mode: to the edge. capture: the cores' results are valid in this cycle. tail_ctl: sequence over the
+        captured results.
+    w: the columns' payloads. <operand>: the row's own word, or a word per column (tail operands of the column
+        axis).
     column_side: what the column edges sent to the tails, if they do.
     read: slot and column; read_data: that output, one cycle later. flag: an operand was saturated.
 

@@ -30,7 +30,8 @@ class Tile(wiring.Component):
     -------
     mode: run-time mode of ``pe``; must not change while blocks are in flight.
     block: stream of blocks (``block_layout``).
-    <operand>: for each operand of ``pe``, a stream of its words for all rows (or columns) at once, in the order of ``Operand``.
+    <operand>: for each operand of ``pe``, a stream of its words for all rows (or columns) at once, in the
+        order of ``Operand``.
     o: stream of outputs, row-major, only the wanted rows and columns of each block.
     flag: pulses when an edge saturated an operand. beat, stall: a beat was let in; a block waits.
     """
@@ -84,15 +85,18 @@ class Tile(wiring.Component):
             row = Row(pe, cols=self.cols, share=self.share)
             place(m, f"row_{r}", row)
             flags.append(row.flag)
-            m.d.comb += [row.ctl.eq(feeder.ctl), row.mode.eq(self.mode), row.capture.eq(capture), row.tail_ctl.eq(tail_ctl),
+            m.d.comb += [row.ctl.eq(feeder.ctl), row.mode.eq(self.mode), row.capture.eq(capture),
+                         row.tail_ctl.eq(tail_ctl),
                          row.read.eq(drain.read), drain.read_data[r].eq(row.read_data)]
             m.d.comb += [getattr(row, name).eq(value) for name, value in columns.items()]
-            m.d.comb += [getattr(row, o.name).eq(getattr(self, o.name).payload[r]) for o in pe.select(Axis.ROW, Part.EDGE)]
+            m.d.comb += [getattr(row, o.name).eq(getattr(self, o.name).payload[r]) for o in pe.select(Axis.ROW,
+                                                                                                      Part.EDGE)]
             m.d.comb += [getattr(row, o.name).eq(held[o.name][r]) for o in pe.select(Axis.ROW, Part.TAIL)]
         m.d.sync += self.flag.eq(Cat(flags).any())
         return m
 
-    def _columns(self, m: Module, feeder: Feeder, capture: Signal, held: dict[str, Any]) -> tuple[dict[str, Any], list[Signal]]:
+    def _columns(self, m: Module, feeder: Feeder, capture: Signal, held: dict[str, Any]) -> tuple[dict[str, Any],
+                                                                                                  list[Signal]]:
         """The column edges; returns what every row sees of the columns, and the edges' flags."""
         pe = self.pe
         payload = Signal(data.ArrayLayout(pe.column_payload, self.cols))
@@ -114,7 +118,8 @@ class Tile(wiring.Component):
         return shown | {o.name: held[o.name] for o in pe.select(Axis.COLUMN, Part.TAIL)}, flags
 
     def _held_for_tails(self, m: Module, feeder: Feeder, capture: Signal) -> tuple[dict[str, Any], Signal, Signal]:
-        """Tail operands wait in a small memory while their result is in the cores, and are held while tails use it."""
+        """Tail operands wait in a small memory while their result is in the cores, and are held while tails
+        use it."""
         operands = self.pe.select(None, Part.TAIL)
         layout = data.StructLayout({"first": 1, "last": 1, **{o.name: self._words(o) for o in operands}})
         shortest = self.pe.result_interval(self.share)
@@ -123,7 +128,8 @@ class Tile(wiring.Component):
         in_flight = -(-(self.pe.edge_latency + self.pe.core_latency) // shortest) + 1
         m.submodules.waiting = waiting = Memory(shape=layout, depth=1 << (in_flight - 1).bit_length(), init=[])
         write, read = waiting.write_port(), waiting.read_port(domain="comb")
-        m.d.comb += [write.en.eq(feeder.push), write.data.first.eq(feeder.push_first), write.data.last.eq(feeder.push_last)]
+        m.d.comb += [write.en.eq(feeder.push), write.data.first.eq(feeder.push_first),
+                     write.data.last.eq(feeder.push_last)]
         m.d.comb += [write.data[o.name].eq(getattr(self, o.name).payload) for o in operands]
         held = Signal(layout, reset_less=True)
         with m.If(feeder.push):
@@ -136,7 +142,8 @@ class Tile(wiring.Component):
         return data.ArrayLayout(o.width, self.count(o.axis))
 
     def _tail_sequence(self, m: Module, capture: Signal, first: Signal, last: Signal) -> tuple[Signal, Signal]:
-        """From the cycle after a capture, walks over the cores of each tail; ``finished`` with a block's last word."""
+        """From the cycle after a capture, walks over the cores of each tail; ``finished`` with a block's last
+        word."""
         pe = self.pe
         ctl = Signal(TailControl(self.share, pe.result_words))
         active, phase, index = Signal(), Signal(range(max(2, pe.tail_interval))), Signal(range(max(2, self.share)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from amaranth.sim import SimulatorContext, Simulator
+from amaranth.sim import Simulator, SimulatorContext
 
 from gemmsmith.tile import Tile
 
@@ -28,7 +28,8 @@ class Block:
 
 @dataclass(frozen=True)
 class TileRun:
-    """What a tile did: raw outputs per block [row, column]; cycles in which beats were let in; cycles of a block's last output."""
+    """What a tile did: raw outputs per block [row, column]; cycles in which beats were let in; cycles of a
+    block's last output."""
 
     outputs: list[np.ndarray]
     beats: list[int]
@@ -66,7 +67,8 @@ def run_tile(tile: Tile, blocks: Sequence[Block], *, mode: int | None = None, st
         pace, cycle, current, got = random.Random(rng.random()), 0, [], 0
         while got < expected:
             ctx.set(tile.o.ready, int(pace.random() >= stall))
-            _, _, valid, ready, payload, beat = await ctx.tick().sample(tile.o.valid, tile.o.ready, tile.o.payload, tile.beat)
+            _, _, valid, ready, payload, beat = await ctx.tick().sample(tile.o.valid, tile.o.ready, tile.o.payload,
+                                                                        tile.beat)
             if beat:
                 run.beats.append(cycle)
             if valid and ready:

@@ -25,7 +25,8 @@ _ALIGNMENT = 64
 
 
 class DriverError(RuntimeError):
-    """The co-processor is not the one that was described, or could not do a job. The message says which and why."""
+    """The co-processor is not the one that was described, or could not do a job. The message says which and
+    why."""
 
 
 class Transport(Protocol):
@@ -81,7 +82,8 @@ class Driver:
         self.total, self.outputs = Counters(), 0
         self._free = -(-base // _ALIGNMENT) * _ALIGNMENT
         self._offsets = {r.name: r.offset for r in device.registers.registers}
-        for name, expected in constant_registers(rows=device.rows, cols=device.cols, bus_width=device.plan.bus_width).items():
+        for name, expected in constant_registers(rows=device.rows, cols=device.cols,
+                                                 bus_width=device.plan.bus_width).items():
             if (found := self._read(name)) != expected:
                 raise DriverError(f"{name} of the co-processor is {found:#x}, but {expected:#x} was described")
 
@@ -165,9 +167,11 @@ class Driver:
         """Cycles after which a job counts as stuck: ten times what a slow memory would take, and more."""
         device = self.device
         blocks = -(-m // device.rows) * -(-n // device.cols)
-        row_bytes = sum(device.plan.stride(o, groups=groups, mode=mode) * device.tile.count(o.axis) for o in device.pe.operands)
+        row_bytes = sum(device.plan.stride(o, groups=groups,
+                                           mode=mode) * device.tile.count(o.axis) for o in device.pe.operands)
         block = device.pe.schedule(groups=groups, mode=mode, share=device.share).block
-        return 10_000 + 10 * blocks * (block + 64 * row_bytes * 8 // device.plan.bus_width + 64 * (device.rows + device.cols))
+        lines = 64 * (device.rows + device.cols)
+        return 10_000 + 10 * blocks * (block + 64 * row_bytes * 8 // device.plan.bus_width + lines)
 
     def _check_events(self) -> None:
         events = self._read("events")

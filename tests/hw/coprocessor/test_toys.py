@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
+
+from gemmsmith.coprocessor import Coprocessor
 from gemmsmith_sim.backends.base import MemoryTiming
 from gemmsmith_sim.backends.pysim import PySimBackend
 from gemmsmith_sim.driver import Driver
 from toys.codebook import Codebook, CodebookElement
 from toys.memory import codebook_job, quire_job
 from toys.quire import Quire, QuireElement
-
-from gemmsmith.coprocessor import Coprocessor
 
 TOYS = {"codebook": (CodebookElement, Codebook, codebook_job), "quire": (QuireElement, Quire, quire_job)}
 

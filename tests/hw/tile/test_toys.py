@@ -1,12 +1,15 @@
-"""What later processing elements will ask of the contract passes the tile: a warm-up, several words per result, edge sides."""
+"""What later processing elements will ask of the contract passes the tile: a warm-up, several words per
+result, edge sides."""
+
+import itertools
 
 import numpy as np
 import pytest
+
+from gemmsmith.tile import Tile
 from gemmsmith_sim.backends.tile import Block, run_tile
 from toys.codebook import TABLE, Codebook, CodebookElement
 from toys.quire import BEATS, LANES, Quire, QuireElement
-
-from gemmsmith.tile import Tile
 
 
 def codebook_block(rng, rows, cols, k, wanted_rows, wanted_cols):
@@ -40,7 +43,8 @@ def test_tile_computes_what_the_toy_says(toy, rows, cols, share, stall):
     element, scheme, make = CASES[toy]
     rng = np.random.default_rng(rows * 100 + cols)
     tile = Tile(element(scheme=scheme()), rows=rows, cols=cols, share=share)
-    made = [make(rng, rows, cols, int(rng.integers(1, 8)), int(rng.integers(1, rows + 1)), int(rng.integers(1, cols + 1)))
+    made = [make(rng, rows, cols, int(rng.integers(1, 8)), int(rng.integers(1, rows + 1)), int(rng.integers(1,
+                                                                                                            cols + 1)))
             for _ in range(6)]
     run = run_tile(tile, [block for block, _ in made], stall=stall, seed=cols)
     assert len(run.outputs) == 6
@@ -61,7 +65,7 @@ def test_blocks_follow_each_other_as_scheduled(toy, rows, cols, share):
     per_block = groups * schedule.beats
     starts = run.beats[::per_block]
     assert len(run.beats) == per_block * count
-    assert {b - a for a, b in zip(starts[1:], starts[2:], strict=False)} == {schedule.block}
+    assert {b - a for a, b in itertools.pairwise(starts)} == {schedule.block}
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
