@@ -10,6 +10,10 @@ from amaranth.utils import exact_log2
 
 __all__ = ["OperandBuffer"]
 
+_NO_COLLISION = {"no_rw_check": 1}
+"""Only a free slot is written and only a committed one read, so no row is read and written at once. Told so, Yosys
+does not add logic (a comparator and a bypass as wide as the memory) to define what such a read returns."""
+
 
 class OperandBuffer(Component):
     """Two slots ("ping-pong") of operand words for `banks` consumers that step together.
@@ -135,7 +139,7 @@ class OperandBuffer(Component):
         for bank in range(self._banks):
             parts = []
             for part in range(1 << part_bits):
-                memory = Memory(shape=self._bus_width, depth=2 * self._rows, init=[], attrs={"no_rw_check": 1})
+                memory = Memory(shape=self._bus_width, depth=2 * self._rows, init=[], attrs=_NO_COLLISION)
                 m.submodules[f"bank{bank}_part{part}"] = memory
                 chosen = (self.write.bank == bank) & (self.write.address[:part_bits] == part)
                 write, read = memory.write_port(), memory.read_port()

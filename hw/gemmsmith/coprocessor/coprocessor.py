@@ -50,6 +50,8 @@ class Coprocessor(wiring.Component):
     s_axil_*: AXI4-Lite registers. m_axi_*: AXI4 memory bus. irq: high while an enabled event is set.
     """
 
+    _MustUse__silence = True  # also made only to be read: by the driver, by reports
+
     def __init__(self, pe: ProcessingElement, *, rows: int, cols: int, share: int = 1, axi_data_width: int = 128,
                  axi_addr_width: int = 32, buffer_k: int = 1024, max_burst: int = 16, outstanding: int = 8):
         if axi_data_width not in (32, 64, 128, 256, 512):
