@@ -1,0 +1,64 @@
+"""Integer dot products by bit planes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Cat, Module, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from gemmsmith.arith.planes import PlaneCombine
+from gemmsmith.arith.sum import GatedSum, levels
+
+
+class PlaneDot(wiring.Component):
+    """Dot product Σ a_i · w_i of signed integers, exact.
+
+    For each bit plane of ``w`` the gated ``a`` are summed over the lanes; the planes' sums are combined last. Adding over
+    lanes first keeps the adders as narrow as they can be, and the shifts are paid once, not per lane.
+
+    Latency ``levels(lanes) + levels(w_width)`` cycles, one dot product a cycle.
+
+    Parameters
+    ----------
+    lanes: products per dot product, at least 1.
+    a_width, w_width: bits of an operand, at least 1 (``w_width`` planes).
+
+    Members
+    -------
+    a: In(ArrayLayout(signed(a_width), lanes)). w: In(ArrayLayout(signed(w_width), lanes)).
+    o: Out(signed(a_width + w_width + levels(lanes))).
+
+    Raises
+    ------
+    ValueError if an argument is below 1.
+    """
+
+    def __init__(self, *, lanes: int, a_width: int, w_width: int):
+        for name, value in (("lanes", lanes), ("a_width", a_width), ("w_width", w_width)):
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, not {value!r}")
+        self.lanes = lanes
+        self.a_width = a_width
+        self.w_width = w_width
+        super().__init__({"a": In(data.ArrayLayout(signed(a_width), lanes)),
+                          "w": In(data.ArrayLayout(signed(w_width), lanes)),
+                          "o": Out(signed(a_width + w_width + levels(lanes)))})
+
+    @property
+    def latency(self) -> int:
+        return levels(self.lanes) + levels(self.w_width)
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        m.submodules.combine = combine = PlaneCombine(planes=self.w_width, width=self.a_width + levels(self.lanes))
+        for b in range(self.w_width):
+            m.submodules[f"plane_{b}"] = plane = GatedSum(count=self.lanes, width=self.a_width)
+            m.d.comb += [
+                plane.words.eq(self.a),
+                plane.gates.eq(Cat(self.w[lane][b] for lane in range(self.lanes))),
+                combine.i[b].eq(plane.o),
+            ]
+        m.d.comb += self.o.eq(combine.o)
+        return m

@@ -1,0 +1,166 @@
+"""Multiplication of significands, and of FP32 and FP16 numbers."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from gemmsmith.arith.float_stages import Stages, check_stages, normalize
+from gemmsmith.arith.round import FP16, FP32, FloatShape, RoundToFloat
+
+_PLACES = {
+    0: (),
+    1: ("out",),
+    2: ("level_2", "out"),
+    3: ("level_1", "product", "out"),
+    4: ("unpack", "level_2", "product", "out"),
+    5: ("unpack", "level_1", "level_3", "product", "out"),
+}
+"""Where to cut for a number of pipeline stages, so that the stages are about equally long."""
+
+
+def recode_digits(multiplier: Value) -> Value:
+    """Radix-4 digits −1, 0, 1, 2 of an unsigned number, each as two bits that hold the digit plus one.
+
+    Adding one to every digit is all it takes: what leaves a digit as a carry is what makes 3 = 4 − 1 and 4 = 4 + 0. The top digit is
+    never −1. A row of a multiplier is then one four-input function a bit, with no threefold to make (Booth's digits −2 … 2 need five
+    inputs and a digit of three bits).
+    """
+    digits = len(multiplier) // 2 + 1
+    return (multiplier + Const((4**digits - 1) // 3, 2 * digits))[: 2 * digits]
+
+
+def multiply_digits(stages: Stages, a: Value, digits: Value, **along: Value) -> tuple[Value, ...]:
+    """The exact product of an unsigned number and recoded digits, then whatever was given in ``along``, delayed as much.
+
+    The rows are added in a balanced tree that can be cut at the places ``level_0`` (the rows themselves), ``level_1`` and so on. The
+    product has ``len(a) + len(digits)`` bits, of which the top ones are zero.
+    """
+    terms: list[_Term] = []
+    correction = Const(0, 0)
+    for k in range(0, len(digits), 2):
+        zero_or_minus, odd = ~digits[k + 1], digits[k]
+        minus = zero_or_minus & ~odd
+        single, double = Cat(a, 0), Cat(0, a)
+        row = Mux(zero_or_minus, (~single) & minus.replicate(len(single)), Mux(odd, double, single))
+        # The one that completes a negation stands two places below the next row, where nothing else does.
+        terms.append(_Term(max(0, k - 2), stages.wire("row", Cat(correction, row, minus))))
+        correction = Cat(minus, Const(0, 1))
+
+    for level in range(len(terms)):
+        rows = {f"row_{k}": term.value for k, term in enumerate(terms)}
+        delayed = stages(f"level_{level}", **rows, **along)
+        terms = [_Term(term.place, value) for term, value in zip(terms, delayed, strict=False)]
+        along = dict(zip(along, delayed[len(terms) :], strict=True))
+        if len(terms) == 1:
+            break
+        terms = [_add(stages, *terms[k : k + 2]) for k in range(0, len(terms), 2)]
+    return terms[0].value[: len(a) + len(digits)], *along.values()
+
+
+class _Term(NamedTuple):
+    """A summand in two's complement, ``value`` · 2^``place``."""
+
+    place: int
+    value: Value
+
+
+def _add(stages: Stages, low: _Term, high: _Term | None = None) -> _Term:
+    """The sum. The places below the higher summand pass by the adder, which also keeps Yosys from merging a whole tree of carry
+    chains into one multi-operand sum made of gates."""
+    if high is None:
+        return low
+    offset = high.place - low.place
+    total = low.value[offset:].as_signed() + high.value.as_signed()
+    return _Term(low.place, stages.wire("sum", Cat(low.value[:offset], total)))
+
+
+class FloatMultiply(wiring.Component):
+    """o = a · b in FP32: one rounding of the exact product, to nearest, ties to even; below the normal range +0.
+
+    FP16 subnormals are honoured, and FP16 codes with exponent 31 read as ±65504, the largest finite number. FP32 subnormals must not
+    be given. Zero has no sign and 0 · x = +0 for every x; otherwise an FP32 exponent of 255 makes an infinity.
+
+    Latency: ``stages`` cycles; a new product every cycle.
+
+    Parameters
+    ----------
+    a_shape, b_shape: FP32 or FP16.
+    stages: registers from input to output, 0 to 5; the last one is at the output.
+
+    Members
+    -------
+    a, b: In(32 or 16). o: Out(32).
+
+    Raises
+    ------
+    ValueError: if a parameter is none of those.
+    """
+
+    def __init__(self, *, a_shape: FloatShape = FP32, b_shape: FloatShape = FP32, stages: int = 3):
+        for name, shape in (("a_shape", a_shape), ("b_shape", b_shape)):
+            if shape not in (FP32, FP16):
+                raise ValueError(f"{name} must be FP32 or FP16, not {shape!r}")
+        check_stages(stages, _PLACES)
+        self._a_shape, self._b_shape = a_shape, b_shape
+        self._stages = stages
+        super().__init__({"a": In(a_shape.width), "b": In(b_shape.width), "o": Out(FP32.width)})
+
+    @property
+    def latency(self) -> int:
+        """Cycles from the input to the output."""
+        return self._stages
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        stages = Stages(m, _PLACES[self._stages])
+        factors = (_unpack(stages, self.a, self._a_shape), _unpack(stages, self.b, self._b_shape))
+        narrow, wide = sorted(factors, key=lambda factor: len(factor.significand))
+        head = Cat(self.a[-1] ^ self.b[-1], wide.infinite | narrow.infinite)
+        bias = self._a_shape.bias + self._b_shape.bias - FP32.bias
+        significand, digits, exponent, head = stages(
+            "unpack",
+            significand=wide.significand,
+            digits=recode_digits(narrow.significand),
+            exponent=(wide.exponent + narrow.exponent - bias)[:10].as_signed(),
+            head=head,
+        )
+        product, exponent, head = multiply_digits(stages, significand, digits, exponent=exponent, head=head)
+        width = len(wide.significand) + len(narrow.significand)
+        product, exponent, head = stages("product", value=product[:width], exponent=exponent, head=head)
+
+        m.submodules.round = round_ = RoundToFloat(shape=FP32, width=26, exponent_width=10)
+        twice = product[-1]
+        padded = Cat(Const(0, max(0, 27 - width)), product)
+        rest, top = padded[:-26].any(), padded[-26:]
+        m.d.comb += [
+            round_.sign.eq(head[0]),
+            round_.infinite.eq(head[1]),
+            round_.exponent.eq(exponent + twice),
+            round_.significand.eq(Mux(twice, Cat(top[0] | rest, top[1:]), Cat(rest, top[:-1]))),
+        ]
+        (out,) = stages("out", value=round_.o)
+        m.d.comb += self.o.eq(out)
+        return m
+
+
+class _Factor(NamedTuple):
+    """A number with a normalized significand (or one of zero) and its biased, signed exponent."""
+
+    significand: Value
+    exponent: Value
+    infinite: Value
+
+
+def _unpack(stages: Stages, code: Signal, shape: FloatShape) -> _Factor:
+    fraction, exponent = code[: shape.fraction_bits], code[shape.fraction_bits : -1]
+    if not shape.subnormals:
+        return _Factor(Cat(fraction, exponent.any()), exponent, exponent.all())
+    saturated = exponent.all()
+    significand = Cat(fraction | saturated.replicate(len(fraction)), exponent.any())
+    normalized, zeros = normalize(Stages(stages.module), significand, fill=Const(0, 1))
+    finite = Cat(exponent[0] & ~saturated | ~exponent.any(), exponent[1:])
+    return _Factor(normalized, finite - zeros, Const(0, 1))

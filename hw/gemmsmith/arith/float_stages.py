@@ -1,0 +1,108 @@
+"""Registers at named places of a floating-point datapath, and the shifters that several datapaths share."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+
+
+class Stages:
+    """Names the intermediate values of a datapath and registers those at chosen places.
+
+    A datapath calls its ``Stages`` at each place where it *can* be cut, with everything that lives across the cut. Where the place is
+    among ``places`` the values come back one clock cycle later, else at once.
+
+    Parameters
+    ----------
+    m: the module that gets the statements.
+    places: names of the places to register.
+    """
+
+    def __init__(self, m: Module, places: Collection[str] = ()):
+        self.module = m
+        self._places = places
+
+    def __call__(self, place: str, /, **values: Value) -> tuple[Signal, ...]:
+        """The values, in the order given, as signals named ``place_name``."""
+        domain = self.module.d.sync if place in self._places else self.module.d.comb
+        signals = []
+        for name, value in values.items():
+            signal = Signal(value.shape(), name=f"{place}_{name}", reset_less=True)
+            domain += signal.eq(value)
+            signals.append(signal)
+        return tuple(signals)
+
+    def wire(self, name: str, value: Value) -> Signal:
+        """``value`` as a signal. An expression used twice is elaborated twice; a signal is not."""
+        signal = Signal(value.shape(), name=name)
+        self.module.d.comb += signal.eq(value)
+        return signal
+
+
+def check_stages(stages: int, known: Mapping[int, Collection[str]]) -> None:
+    """Raise ValueError unless ``stages`` is a key of ``known``."""
+    if stages not in known:
+        raise ValueError(f"stages must be one of {', '.join(map(str, known))}, not {stages!r}")
+
+
+def shift_right_sticky(stages: Stages, value: Value, amount: Value) -> Value:
+    """``value >> amount`` with a sticky bit in place of its last: the or of that bit and of all that were shifted out.
+
+    Arithmetic if ``value`` is signed; the result is unsigned.
+    """
+    sign = value[-1] if value.shape().signed else Const(0, 1)
+    for k in reversed(range(len(amount))):
+        distance = min(1 << k, len(value) - 1)
+        lost, rest = value[: distance + 1], value[distance + 1 :]
+        shifted = Cat(lost.any(), rest, sign.replicate(distance))
+        value = stages.wire(f"right_{1 << k}", Mux(amount[k], shifted, value[:]))
+    return value
+
+
+def shift_left(stages: Stages, value: Value, amount: Value, *, unit: int = 1, fill: Value) -> Value:
+    """``value << (amount · unit)`` in the width of ``value``, with copies of the bit ``fill`` coming in."""
+    for k in reversed(range(len(amount))):
+        distance = min(unit << k, len(value))
+        shifted = Cat(fill.replicate(distance), value[: len(value) - distance])
+        value = stages.wire(f"left_{unit << k}", Mux(amount[k], shifted, value))
+    return value
+
+
+def leading_zero_nibbles(stages: Stages, value: Value) -> Value:
+    """Zero nibbles above the first one that is not zero. ``len(value)`` must be a multiple of four.
+
+    If all are zero, it is at least their number, or as much as its bits can tell.
+    """
+    flags = [value[k : k + 4].any() for k in reversed(range(0, len(value), 4))]
+    flags += [Const(1, 1)] * ((1 << (len(flags) - 1).bit_length()) - len(flags))
+    # A tournament of neighbours: at each level the upper half wins unless it is zero.
+    entries = [(flag, Const(0, 0)) for flag in flags]
+    while len(entries) > 1:
+        entries = [
+            (stages.wire("nonzero", high | low), stages.wire("zeros", Cat(Mux(high, high_count, low_count), ~high)))
+            for (high, high_count), (low, low_count) in zip(entries[::2], entries[1::2], strict=True)
+        ]
+    return entries[0][1]
+
+
+def normalize(stages: Stages, value: Value, *, fill: Value, **along: Value) -> tuple[Signal, ...]:
+    """Shift ``value`` left until its most significant bit is set, copies of the bit ``fill`` coming in.
+
+    Whole nibbles first, found all at once; then 0 to 3 places, read off the nibble on top. Can be cut at the places ``coarse`` and
+    ``fine``.
+
+    Returns
+    -------
+    The shifted value; the distance; then whatever was given in ``along``, delayed as much. If ``value`` and ``fill`` are zero the
+    shifted value is zero and the distance means nothing.
+    """
+    padding = -len(value) % 4
+    padded = stages.wire("padded", Cat(fill.replicate(padding), value))
+    nibbles = stages.wire("nibbles", leading_zero_nibbles(stages, padded))
+    shifted = shift_left(stages, padded, nibbles, unit=4, fill=fill)
+    shifted, nibbles, fill, *rest = stages("coarse", value=shifted, zeros=nibbles, fill=fill, **along)
+    a, b, c = reversed(shifted[-3:])
+    places = stages.wire("places", Cat(~a & (b | ~c), ~a & ~b))
+    shifted = shift_left(stages, shifted, places, fill=fill)[padding:]
+    return stages("fine", value=shifted, zeros=Cat(places, nibbles), **dict(zip(along, rest, strict=True)))

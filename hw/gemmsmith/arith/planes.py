@@ -1,0 +1,71 @@
+"""Combining the sums of bit planes into one integer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Signal, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from gemmsmith.arith.sum import levels
+
+
+class PlaneCombine(wiring.Component):
+    """Σ 2^b · plane_b over the planes of a two's-complement word: the last plane counts −2^(planes−1).
+
+    Latency ``levels(planes)`` cycles, one result a cycle; a single plane is negated combinationally.
+
+    Parameters
+    ----------
+    planes: number of planes, at least 1.
+    width: bits of a plane's (signed) sum, at least 1.
+
+    Members
+    -------
+    i: In(ArrayLayout(signed(width), planes)), least significant plane first.
+    o: Out(signed(width + planes)): exact.
+
+    Raises
+    ------
+    ValueError if ``planes`` or ``width`` is below 1.
+    """
+
+    def __init__(self, *, planes: int, width: int):
+        if planes < 1:
+            raise ValueError(f"planes must be at least 1, not {planes!r}")
+        if width < 1:
+            raise ValueError(f"width must be at least 1, not {width!r}")
+        self.planes = planes
+        self.width = width
+        super().__init__({"i": In(data.ArrayLayout(signed(width), planes)), "o": Out(signed(width + planes))})
+
+    @property
+    def latency(self) -> int:
+        return levels(self.planes)
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        # A node is the sum of ``span`` neighbouring planes; a pair of nodes is added with the upper one shifted by
+        # the lower one's span, whose low bits pass by the adder. The rightmost path carries the sign plane.
+        nodes = [(self.i[b], 1) for b in range(self.planes)]
+        negative = True
+        while len(nodes) > 1:
+            pairs = list(zip(nodes[::2], nodes[1::2], strict=False))
+            merged = []
+            for n, ((low, shift), (high, span)) in enumerate(pairs):
+                rest = low >> shift
+                minus = negative and 2 * n + 2 == len(nodes)
+                total = rest - high if minus else rest + high
+                node = Signal(signed(self.width + shift + span), name=f"planes_{shift + span}_{n}", reset_less=True)
+                m.d.sync += node.eq(Cat(low[:shift], total).as_signed())
+                merged.append((node, shift + span))
+            if len(nodes) % 2:
+                node = Signal.like(nodes[-1][0], name=f"odd_{len(nodes)}", reset_less=True)
+                m.d.sync += node.eq(nodes[-1][0])
+                merged.append((node, nodes[-1][1]))
+            else:
+                negative = False
+            nodes = merged
+        m.d.comb += self.o.eq(-nodes[0][0] if negative else nodes[0][0])
+        return m

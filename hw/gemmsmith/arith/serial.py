@@ -1,0 +1,124 @@
+"""Bit-serial arithmetic, least significant bit first: the serial negator and the shift-right accumulator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Signal, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from gemmsmith.arith.tech import leaf
+
+
+class SerialNegator(wiring.Component):
+    """Sign–magnitude bit planes → digits of the two's-complement words, for many lanes at once.
+
+    A word is a sign plane followed by M ≥ 1 magnitude planes, least significant first. Its M + 1 digits are those of the
+    two's-complement word of M + 1 bits: digit i weighs 2^i, the last one −2^M. Negation copies the bits up to and including
+    the lowest one that is set and inverts the rest; the last digit is sign ∧ (magnitude ≠ 0), so a negative zero is a zero.
+
+    A digit leaves one cycle after its plane, the last digit two cycles after the last plane, that is while the sign plane of
+    the next word passes: words of M + 1 planes in a row are never held up. Cycles without ``valid`` may come anywhere.
+
+    Parameters
+    ----------
+    lanes: words side by side, at least 1.
+
+    Members
+    -------
+    valid: In(1). first, last: In(1), with ``valid``: this plane is the sign plane, the most significant plane.
+    plane: In(lanes).
+    o_valid, o_first, o_last: Out(1): a digit stands at ``o``, the least significant, the one that weighs −2^M.
+    o: Out(lanes): one digit of each lane.
+
+    Raises
+    ------
+    ValueError if ``lanes`` is below 1.
+    """
+
+    latency = 2
+    """Cycles from ``last`` to ``o_last``."""
+
+    def __init__(self, *, lanes: int):
+        if lanes < 1:
+            raise ValueError(f"lanes must be at least 1, not {lanes!r}")
+        super().__init__({"valid": In(1), "first": In(1), "last": In(1), "plane": In(lanes),
+                          "o_valid": Out(1), "o_first": Out(1), "o_last": Out(1), "o": Out(lanes)})
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        lanes = len(self.plane)
+        sign = Signal(lanes, reset_less=True)
+        seen = Signal(lanes, reset_less=True)  # a lower bit of the magnitude was set
+        lowest = Signal(reset_less=True)       # the next magnitude plane is the least significant
+        ended = Signal()                       # the last plane came in the cycle before: its last digit is due
+        sign_plane = self.valid & self.first
+        magnitude_plane = self.valid & ~self.first
+
+        m.d.sync += ended.eq(magnitude_plane & self.last)
+        with m.If(sign_plane):
+            m.d.sync += [sign.eq(self.plane), seen.eq(0), lowest.eq(1)]
+        with m.Elif(magnitude_plane):
+            m.d.sync += [seen.eq(seen | self.plane), lowest.eq(0)]
+        # The last digit takes the sign and ``seen`` of its own word, which the next sign plane replaces only afterwards.
+        m.d.sync += [
+            self.o_valid.eq(magnitude_plane | ended),
+            self.o_first.eq(magnitude_plane & lowest),
+            self.o_last.eq(ended),
+            self.o.eq((self.plane & (~ended).replicate(lanes)) ^ (sign & seen)),
+        ]
+        return m
+
+
+class SerialAccumulator(wiring.Component):
+    """Σ 2^i · digit_i − 2^M · digit_M of signed digits that arrive one by one, least significant first.
+
+    The running sum shifts right under the digits, so that it stays narrow; what it loses goes into ``shift_out`` bits below, which
+    start from zero. The result thus stands left-aligned: ``o`` = 2^(shift_out − M) · sum for a word of M + 1 digits, which the
+    reader's scaling undoes without knowing M here.
+
+    A digit at the input with ``valid`` is in ``o`` one cycle later; ``o`` holds until the next valid digit.
+
+    Parameters
+    ----------
+    width: bits of a signed digit, at least 1.
+    shift_out: largest M, at least 1.
+
+    Members
+    -------
+    valid: In(1). first, last: In(1), with ``valid``. digit: In(signed(width)), at most 2^(width−1) − 1 in the last place's
+        negative: the running sum has ``width`` + 1 bits.
+    o: Out(signed(width + 1 + shift_out)).
+
+    Raises
+    ------
+    ValueError if ``width`` or ``shift_out`` is below 1.
+    """
+
+    latency = 1
+
+    def __init__(self, *, width: int, shift_out: int):
+        if width < 1:
+            raise ValueError(f"width must be at least 1, not {width!r}")
+        if shift_out < 1:
+            raise ValueError(f"shift_out must be at least 1, not {shift_out!r}")
+        self.width = width
+        self.shift_out = shift_out
+        super().__init__({"valid": In(1), "first": In(1), "last": In(1), "digit": In(signed(width)),
+                          "o": Out(signed(width + 1 + shift_out))})
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        # |total| ≤ |total|/2 + 2^(width−1) never leaves −2^width … 2^width − 1: see tests for the extremes.
+        total = Signal(signed(self.width + 1), reset_less=True)
+        low = Signal(self.shift_out, reset_less=True)
+        with m.If(self.valid):
+            m.d.sync += [
+                total.eq(leaf("accumulate")(m, Cat(total[1:], total[-1]).as_signed(), self.first, self.digit, self.last)),
+                low.eq(Cat(low[1:], total[0])),
+            ]
+            with m.If(self.first):
+                m.d.sync += low.eq(0)
+        m.d.comb += self.o.eq(Cat(low, total))
+        return m

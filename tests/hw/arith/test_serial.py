@@ -1,0 +1,124 @@
+import random
+
+import pytest
+from amaranth.sim import Simulator
+
+from gemmsmith.arith.serial import SerialAccumulator, SerialNegator
+
+
+def test_arguments_are_checked():
+    with pytest.raises(ValueError, match="lanes must be at least 1, not 0"):
+        SerialNegator(lanes=0)
+    with pytest.raises(ValueError, match="width must be at least 1, not 0"):
+        SerialAccumulator(width=0, shift_out=4)
+    with pytest.raises(ValueError, match="shift_out must be at least 1, not 0"):
+        SerialAccumulator(width=4, shift_out=0)
+
+
+def serialize(words, *, length, lanes, idle=0.0, seed=0):
+    """Digits that a ``SerialNegator`` makes of ``words``: lists of (sign, magnitude), one per lane; checks its timing."""
+    rng = random.Random(seed)
+    dut = SerialNegator(lanes=lanes)
+    beats = []
+    for word in words:
+        planes = [sum(sign << i for i, (sign, _) in enumerate(word))]
+        planes += [sum((value >> bit & 1) << i for i, (_, value) in enumerate(word)) for bit in range(length)]
+        beats += [(plane, n == 0, n == length) for n, plane in enumerate(planes)]
+    digits, cycles = [], {"last": [], "o_last": []}
+
+    async def testbench(ctx):
+        cycle, drain = 0, 3
+        while beats or drain:
+            valid = bool(beats) and rng.random() >= idle
+            plane, first, last = beats.pop(0) if valid else (rng.getrandbits(lanes), rng.getrandbits(1), rng.getrandbits(1))
+            for name, value in (("valid", valid), ("first", first), ("last", last), ("plane", plane)):
+                ctx.set(getattr(dut, name), value)
+            if valid and last:
+                cycles["last"].append(cycle)
+            if ctx.get(dut.o_valid):
+                digits.append((ctx.get(dut.o), ctx.get(dut.o_first), ctx.get(dut.o_last)))
+                if digits[-1][2]:
+                    cycles["o_last"].append(cycle)
+            drain -= not beats
+            cycle += 1
+            await ctx.tick()
+
+    sim = Simulator(dut)
+    sim.add_clock(1e-6)
+    sim.add_testbench(testbench)
+    sim.run()
+    assert [c + SerialNegator.latency for c in cycles["last"]] == cycles["o_last"]
+    assert len(digits) == len(words) * (length + 1) > 0
+    return digits
+
+
+def values_of(digits, *, length, lanes):
+    """Words that the digits make, checking the marks."""
+    words = []
+    for start in range(0, len(digits), length + 1):
+        word = digits[start : start + length + 1]
+        assert [(first, last) for _, first, last in word] == [(n == 0, n == length) for n in range(length + 1)]
+        weights = [1 << n for n in range(length)] + [-(1 << length)]
+        words.append([sum(w * (d >> lane & 1) for w, (d, _, _) in zip(weights, word, strict=True)) for lane in range(lanes)])
+    return words
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 16])
+@pytest.mark.parametrize("idle", [0.0, 0.5])
+def test_random_words_back_to_back_and_with_gaps(length, idle):
+    rng, lanes = random.Random(length), 8
+    words = [[(rng.getrandbits(1), rng.choice((0, 1, (1 << length) - 1, rng.getrandbits(length)))) for _ in range(lanes)]
+             for _ in range(40)]
+    digits = serialize(words, length=length, lanes=lanes, idle=idle)
+    assert values_of(digits, length=length, lanes=lanes) == [[-v if s else v for s, v in word] for word in words]
+
+
+@pytest.mark.parametrize("length", range(1, 17))
+def test_every_signed_mantissa(length):
+    # Many lanes side by side, so that few words hold every mantissa with both signs, −0 included.
+    lanes = 1 << min(length, 9)
+    pairs = [(sign, value) for sign in (0, 1) for value in range(1 << length)]
+    words = [pairs[i : i + lanes] for i in range(0, len(pairs), lanes)]
+    digits = serialize(words, length=length, lanes=lanes)
+    assert values_of(digits, length=length, lanes=lanes) == [[-v if s else v for s, v in word] for word in words]
+
+
+def accumulate(sequences, *, width, shift_out, idle, seed):
+    """``o`` after each sequence of digits, and that idle cycles change nothing."""
+    rng = random.Random(seed)
+    dut = SerialAccumulator(width=width, shift_out=shift_out)
+    seen = []
+
+    async def testbench(ctx):
+        for digits in sequences:
+            for n, digit in enumerate(digits):
+                while rng.random() < idle:
+                    before = ctx.get(dut.o)
+                    for name in ("first", "last", "digit"):
+                        ctx.set(getattr(dut, name), rng.getrandbits(1))
+                    ctx.set(dut.valid, 0)
+                    await ctx.tick()
+                    assert ctx.get(dut.o) == before
+                for name, value in (("valid", 1), ("first", n == 0), ("last", n == len(digits) - 1), ("digit", digit)):
+                    ctx.set(getattr(dut, name), value)
+                await ctx.tick()
+            seen.append(ctx.get(dut.o))
+
+    sim = Simulator(dut)
+    sim.add_clock(1e-6)
+    sim.add_testbench(testbench)
+    sim.run()
+    assert len(seen) == len(sequences) > 0
+    return seen
+
+
+@pytest.mark.parametrize("idle", [0.0, 0.3])
+@pytest.mark.parametrize("length", [1, 2, 7, 16])
+def test_accumulator_left_aligns_the_exact_sum(length, idle):
+    rng, width, shift_out = random.Random(length), 10, 16
+    low, high = -512, 448  # 64 weights of −8..7
+    sequences = [[low] * (length + 1), [high] * (length + 1), [low] * length + [high], [high] * length + [low]]
+    sequences += [[rng.choice((low, high, rng.randint(low, high))) for _ in range(length + 1)] for _ in range(50)]
+    weights = [1 << n for n in range(length)] + [-(1 << length)]
+    expected = [sum(d * w for d, w in zip(s, weights, strict=True)) << shift_out - length for s in sequences]
+    assert accumulate(sequences, width=width, shift_out=shift_out, idle=idle, seed=length) == expected
