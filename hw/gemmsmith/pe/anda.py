@@ -1,0 +1,189 @@
+"""Anda bit-serial unit: shared-exponent activations in bit planes × INT4 weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib.memory import Memory
+
+from gemmsmith.arith.float_add import FloatAdd
+from gemmsmith.arith.float_convert import FloatToHalf, IntToFloat
+from gemmsmith.arith.float_multiply import FloatMultiply
+from gemmsmith.arith.round import FP16, FP32
+from gemmsmith.arith.serial import SerialAccumulator, SerialNegator
+from gemmsmith.arith.sum import GatedSum, delay, levels
+from gemmsmith.pe.base import Core, Edge, ProcessingElement, Tail
+from gemmsmith.schemes import Anda, Axis, Cadence, Operand, Part
+
+LANES = Anda.group
+WEIGHT = 4
+"""Bits of a weight code."""
+DIGIT_SUM = WEIGHT + levels(LANES)
+"""Bits of Σ digit · weight over the lanes: −512 … 448."""
+CONVERT_STAGES, SCALE_STAGES, ADD_STAGES, HALF_STAGES = 2, 3, 3, 1
+"""Pipeline registers of the tail's parts. With three in the adder a loop takes 4 cycles: no group of M ≥ 3 waits for it."""
+
+
+class AndaElement(ProcessingElement):
+    """64 lanes, one bit plane a cycle: a group of 64 products takes M + 1 cycles, M chosen at run time.
+
+    The row edge turns sign–magnitude planes into two's-complement digits, least significant first, so that the core is no more
+    than 64 gated weights, an adder tree and a shift-right accumulator; its result is S · 2^(m_max − M).
+
+    Parameters
+    ----------
+    m_max: largest mantissa length, 1..16; the run-time mode is the mantissa length.
+
+    Raises
+    ------
+    ValueError if ``scheme.m`` exceeds ``m_max``.
+    """
+
+    family = "anda"
+    options = {"m_max": "largest mantissa length that can be chosen at run time, 1..16"}
+
+    def __init__(self, *, scheme: Anda, m_max: int = 16):
+        if m_max not in range(1, 17):
+            raise ValueError(f"m_max must be 1..16, not {m_max!r}")
+        if scheme.m > m_max:
+            raise ValueError(f"m_max must be at least the scheme's m = {scheme.m}, not {m_max!r}")
+        self.scheme = scheme
+        self.m_max = m_max
+        self.operands = (
+            Operand(name="a_plane", axis=Axis.ROW, width=LANES, cadence=Cadence.BEAT,
+                    doc="per group: the sign plane, then the mantissa planes, least significant first"),
+            Operand(name="a_exponent", axis=Axis.ROW, width=5, cadence=Cadence.GROUP, part=Part.TAIL,
+                    doc="shared biased FP16 exponent of the group"),
+            Operand(name="w_codes", axis=Axis.COLUMN, width=LANES * WEIGHT, cadence=Cadence.GROUP,
+                    doc="INT4 codes, two's complement, element 0 lowest"),
+            Operand(name="w_scale", axis=Axis.COLUMN, width=16, cadence=Cadence.GROUP, part=Part.TAIL,
+                    every=scheme.weight_group // LANES, doc="FP16 scale of the weight group"),
+        )
+        self.group = LANES
+        self.result = Cadence.GROUP
+        self.result_width = DIGIT_SUM + 1 + m_max
+        self.row_payload = LANES
+        self.column_payload = LANES * WEIGHT
+        self.modes = range(1, m_max + 1)
+        self.edge_latency = SerialNegator.latency
+        self.core_latency = levels(LANES) + SerialAccumulator.latency
+        self.tail_latency = CONVERT_STAGES + SCALE_STAGES + ADD_STAGES + (HALF_STAGES if scheme.out == "fp16" else 0)
+        self.tail_loop = ADD_STAGES + 1  # a sum can be read from its accumulator in the cycle after it is written
+
+    @property
+    def mode(self) -> int:
+        return self.scheme.m
+
+    def beats(self, mode: int) -> int:
+        return mode + 1
+
+    def beats_signal(self, mode: Any) -> Any:
+        return mode + 1
+
+    def row_edge(self) -> Edge:
+        return AndaRowEdge(self, Axis.ROW)
+
+    def column_edge(self) -> Edge:
+        return AndaColumnEdge(self, Axis.COLUMN)
+
+    def core(self) -> Core:
+        return AndaCore(self)
+
+    def tail(self, share: int) -> Tail:
+        return AndaTail(self, share)
+
+
+class AndaRowEdge(Edge):
+    """Planes → digits. The last digit leaves two cycles after the last plane."""
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        m.submodules.negator = negator = SerialNegator(lanes=LANES)
+        m.d.comb += [
+            negator.valid.eq(self.ctl.valid),
+            negator.first.eq(self.ctl.first),
+            negator.last.eq(self.ctl.last),
+            negator.plane.eq(self.a_plane),
+            self.ctl_o.valid.eq(negator.o_valid),
+            self.ctl_o.first.eq(negator.o_first),
+            self.ctl_o.last.eq(negator.o_last),
+            self.o.eq(negator.o),
+        ]
+        return m
+
+
+class AndaColumnEdge(Edge):
+    """Holds the group's weights: one register for all cores of the column."""
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        weights = Signal.like(self.o, reset_less=True)
+        # Not at the sign plane: one cycle later the cores still take the previous group's last digit.
+        with m.If(self.ctl.valid & ~self.ctl.first):
+            m.d.sync += weights.eq(self.w_codes)
+        m.d.comb += self.o.eq(weights)
+        return m
+
+
+class AndaCore(Core):
+    """Sum of the weights whose digit is set, then serial accumulation; ``last`` marks the digit of negative weight."""
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        m.submodules.gated = gated = GatedSum(count=LANES, width=WEIGHT)
+        m.submodules.serial = serial = SerialAccumulator(width=DIGIT_SUM, shift_out=self.pe.m_max)
+        m.d.comb += [
+            gated.words.eq(self.w),
+            gated.gates.eq(self.a),
+            serial.valid.eq(delay(m, self.ctl.valid, gated.latency, name="valid")),
+            serial.first.eq(delay(m, self.ctl.first, gated.latency, name="first", reset_less=True)),
+            serial.last.eq(delay(m, self.ctl.last, gated.latency, name="last", reset_less=True)),
+            serial.digit.eq(gated.o),
+            self.o.eq(serial.o),
+        ]
+        return m
+
+
+class AndaTail(Tail):
+    """acc ← acc + (float(S) · scale), each step rounded to FP32; one accumulator for each of the ``share`` cores.
+
+    A scale with exponent 31 counts as the largest finite FP16.
+    """
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        pe, ctl = self.pe, self.ctl
+        half = pe.scheme.out == "fp16"
+        m.submodules.convert = convert = IntToFloat(width=pe.result_width, exponent_width=6, stages=CONVERT_STAGES)
+        m.submodules.scale = scale = FloatMultiply(b_shape=FP16, stages=SCALE_STAGES)
+        m.submodules.add = add = FloatAdd(stages=ADD_STAGES)
+        m.submodules.accumulators = accumulators = Memory(shape=FP32.width, depth=self.share, init=[])
+        read, write = accumulators.read_port(domain="comb"), accumulators.write_port()
+
+        to_add = convert.latency + scale.latency
+        index = delay(m, ctl.index, to_add, name="index", reset_less=True)
+        first = delay(m, ctl.first, to_add, name="first", reset_less=True)
+        valid = delay(m, ctl.valid, to_add + add.latency, name="valid")
+        last = delay(m, ctl.last, to_add + add.latency, name="last", reset_less=True)
+        m.d.comb += [
+            # o of a core is S · 2^(m_max − M), and a mantissa's last bit weighs 2^(E − 15 − (M − 1)): M cancels.
+            convert.i.eq(self.i),
+            convert.exponent.eq(self.a_exponent - (FP16.bias - 1 + pe.m_max)),
+            scale.a.eq(convert.o),
+            scale.b.eq(delay(m, self.w_scale, convert.latency, name="w_scale", reset_less=True)),
+            read.addr.eq(index),
+            add.a.eq(Mux(first, 0, read.data)),
+            add.b.eq(scale.o),
+            write.addr.eq(delay(m, index, add.latency, name="index_out", reset_less=True)),
+            write.data.eq(add.o),
+            write.en.eq(valid),
+        ]
+        if half:
+            m.submodules.half = to_half = FloatToHalf(stages=HALF_STAGES)
+            m.d.comb += to_half.i.eq(add.o)
+        m.d.comb += [
+            self.o.eq(to_half.o if half else add.o),
+            self.o_valid.eq(delay(m, valid & last, HALF_STAGES if half else 0, name="o_valid")),
+        ]
+        return m

@@ -1,0 +1,135 @@
+"""INT8 dot-product unit: the integer baseline."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Const, Module, Mux, Signal, signed
+
+from gemmsmith.arith.dot import PlaneDot
+from gemmsmith.arith.float_convert import FloatToHalf, IntToFloat
+from gemmsmith.arith.float_multiply import FloatMultiply
+from gemmsmith.arith.sum import delay, levels
+from gemmsmith.arith.tech import leaf
+from gemmsmith.pe.base import Core, Edge, ProcessingElement, Tail
+from gemmsmith.schemes import Axis, Cadence, Int8, Operand, Part
+
+CODE = 8
+SUM = 32
+"""Bits of a code and of the exact sum (see the scheme's bound on K)."""
+CONVERT_STAGES, SCALE_STAGES, HALF_STAGES = 2, 3, 1
+"""Pipeline registers of the tail's parts."""
+
+
+class Int8Element(ProcessingElement):
+    """``lanes`` INT8 × INT8 products a cycle, summed by bit planes into a 32-bit accumulator.
+
+    Parameters
+    ----------
+    lanes: products per cycle and core, a power of two from 1 to 64.
+    """
+
+    family = "int8"
+    options = {"lanes": "products per cycle and core: a power of two, 1..64"}
+
+    def __init__(self, *, scheme: Int8, lanes: int = 16):
+        if lanes not in (1, 2, 4, 8, 16, 32, 64):
+            raise ValueError(f"lanes must be a power of two from 1 to 64, not {lanes!r}")
+        self.scheme = scheme
+        self.lanes = lanes
+        codes = CODE * lanes
+        self.operands = (
+            Operand(name="a_codes", axis=Axis.ROW, width=codes, cadence=Cadence.BEAT, doc="INT8 codes, lane 0 lowest"),
+            Operand(name="w_codes", axis=Axis.COLUMN, width=codes, cadence=Cadence.BEAT, doc="INT8 codes, lane 0 lowest"),
+            Operand(name="a_scale", axis=Axis.ROW, width=32, cadence=Cadence.BLOCK, part=Part.TAIL, doc="FP32 scale of the row of A"),
+            Operand(name="w_scale", axis=Axis.COLUMN, width=32, cadence=Cadence.BLOCK, part=Part.TAIL, doc="FP32 scale of the row of W"),
+        )
+        self.group = lanes
+        self.result = Cadence.BLOCK
+        self.result_width = SUM
+        self.row_payload = self.column_payload = codes
+        self.edge_latency = 1
+        self.core_latency = levels(lanes) + levels(CODE) + 1
+        # The operands of a result are held until the second product has started.
+        self.tail_interval = 1 + CONVERT_STAGES + SCALE_STAGES
+        self.tail_latency = self.tail_interval + SCALE_STAGES + (HALF_STAGES if scheme.out == "fp16" else 0)
+
+    def beats(self, mode: int) -> int:
+        return 1
+
+    def beats_signal(self, mode: Any) -> Any:
+        return Const(1)
+
+    def row_edge(self) -> Edge:
+        return Int8Edge(self, Axis.ROW)
+
+    def column_edge(self) -> Edge:
+        return Int8Edge(self, Axis.COLUMN)
+
+    def core(self) -> Core:
+        return Int8Core(self)
+
+    def tail(self, share: int) -> Tail:
+        return Int8Tail(self, share)
+
+
+class Int8Edge(Edge):
+    """Row or column edge: one register for all cores behind it."""
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        row = self.axis is Axis.ROW
+        codes = Signal.like(self.o, reset_less=True)
+        with m.If(self.ctl.valid):
+            m.d.sync += codes.eq(self.a_codes if row else self.w_codes)
+        m.d.comb += self.o.eq(codes)
+        if row:
+            m.d.sync += self.ctl_o.eq(self.ctl)
+        return m
+
+
+class Int8Core(Core):
+    """Dot product of a beat, then accumulation over the block; beats that are not valid change nothing."""
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        m.submodules.dot = dot = PlaneDot(lanes=self.pe.lanes, a_width=CODE, w_width=CODE)
+        total = Signal(signed(SUM), reset_less=True)
+        valid = delay(m, self.ctl.valid, dot.latency, name="valid")
+        first = delay(m, self.ctl.first, dot.latency, name="first", reset_less=True)
+        m.d.comb += [dot.a.eq(self.a), dot.w.eq(self.w), self.o.eq(total)]
+        with m.If(valid):
+            m.d.sync += total.eq(leaf("accumulate")(m, total, first, dot.o))
+        return m
+
+
+class Int8Tail(Tail):
+    """(float(S) · a_scale) · w_scale, each step rounded to FP32. A block gives one result per core, so one multiplier does both
+    products in turn: ``tail_interval`` cycles pass until the next core's result may come.
+    """
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        half = self.pe.scheme.out == "fp16"
+        m.submodules.convert = convert = IntToFloat(width=SUM, exponent_width=1, stages=CONVERT_STAGES)
+        m.submodules.scale = scale = FloatMultiply(stages=SCALE_STAGES)
+        total, a_scale, w_scale = (Signal(width, reset_less=True, name=name)
+                                   for name, width in (("total", SUM), ("a_scale", 32), ("w_scale", 32)))
+        with m.If(self.ctl.valid):
+            m.d.sync += [total.eq(self.i), a_scale.eq(self.a_scale), w_scale.eq(self.w_scale)]
+
+        second = delay(m, self.ctl.valid, 1 + convert.latency + scale.latency, name="second")
+        done = delay(m, second, scale.latency, name="done")
+        m.d.comb += [
+            convert.i.eq(total),
+            scale.a.eq(Mux(second, scale.o, convert.o)),
+            scale.b.eq(Mux(second, w_scale, a_scale)),
+        ]
+        if half:
+            m.submodules.half = to_half = FloatToHalf(stages=HALF_STAGES)
+            m.d.comb += to_half.i.eq(scale.o)
+        m.d.comb += [
+            self.o.eq(to_half.o if half else scale.o),
+            self.o_valid.eq(delay(m, done, HALF_STAGES if half else 0, name="o_valid")),
+        ]
+        return m
