@@ -1,0 +1,67 @@
+"""Golden model of ``Fp16``: exact products, one FP32 accumulator per output, ascending k."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gemmsmith.schemes import Axis, Fp16, Operand
+from gemmsmith_sim.golden.base import Array, Encoded, Golden, Layout, expect, little_endian, to_fp16, unknown
+from gemmsmith_sim.golden.floats import fp16_values
+
+BLOCK_ROWS = 128
+BLOCK_OUTPUTS = 1 << 16
+"""Accumulators that are updated together: they and the products of one k fit a level-2 cache."""
+
+
+class Fp16Golden(Golden[Fp16]):
+    """Arrays, for activations and weights alike:
+
+    - ``codes``: uint16 (rows, K), FP16 codes.
+
+    Operands: ``a_code`` and ``w_code``, one 16-bit code per beat.
+    """
+
+    family = "fp16"
+
+    def layout(self, axis: Axis, shape: tuple[int, int]) -> Layout:
+        return {"codes": (np.uint16, shape)}
+
+    def encode(self, axis: Axis, values: Array) -> dict[str, Array]:
+        return {"codes": to_fp16(axis, values)}
+
+    def decode(self, encoded: Encoded) -> NDArray[np.float64]:
+        return fp16_values(encoded.arrays["codes"]).astype(np.float64)
+
+    def product(self, a: Encoded, w: Encoded) -> NDArray[np.float32]:
+        rows, columns = a.shape[0], w.shape[0]
+        left = _by_k(a)
+        right = w.keep("by_k", lambda: _by_k(w))
+        out = np.empty((rows, columns), np.float32)
+        width = BLOCK_OUTPUTS // min(rows, BLOCK_ROWS)
+        for row in range(0, rows, BLOCK_ROWS):
+            for column in range(0, columns, width):
+                block = np.s_[row : row + BLOCK_ROWS], np.s_[column : column + width]
+                out[block] = _accumulate(left[:, block[0]], right[:, block[1]])
+        return out
+
+    def words(self, encoded: Encoded, operand: Operand) -> NDArray[np.uint8]:
+        if operand.name not in ("a_code", "w_code"):
+            raise unknown(self.scheme, operand)
+        expect(operand, width=16)
+        return little_endian(encoded.arrays["codes"])
+
+
+def _by_k(encoded: Encoded) -> NDArray[np.float32]:
+    """Values as (K, rows): what one step of k needs lies together."""
+    return np.ascontiguousarray(fp16_values(encoded.arrays["codes"]).T)
+
+
+def _accumulate(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Σ over k, ascending, of the outer products of (K, rows) and (K, columns); each addition rounds."""
+    acc = np.zeros((left.shape[1], right.shape[1]), np.float32)
+    products = np.empty_like(acc)
+    for x, y in zip(left, right, strict=True):
+        np.multiply(x[:, None], y, out=products)  # exact: 22 significand bits
+        acc += products
+    return acc

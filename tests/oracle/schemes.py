@@ -1,0 +1,98 @@
+"""The built-in schemes, one scalar step after another. Matrices are lists of rows, results output codes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+from oracle.exact import (
+    Number,
+    fp16_fields,
+    fp16_number,
+    output_bits,
+    round_to_fp32,
+    round_to_ieee_fp16,
+    round_to_ieee_fp32,
+)
+
+Rows = Sequence[Sequence[int]]
+GROUP = 64
+
+
+def fp16_product(a: Rows, w: Rows, *, out: str) -> list[list[int]]:
+    """Of FP16 codes."""
+    return [[output_bits(_fp16_dot(x, y), out) for y in w] for x in a]
+
+
+def _fp16_dot(x: Sequence[int], y: Sequence[int]) -> Number:
+    acc: Number = Fraction(0)
+    for left, right in zip(x, y, strict=True):
+        acc = round_to_fp32(acc + fp16_number(left) * fp16_number(right))
+    return acc
+
+
+def quantise(row: Sequence[Fraction], *, low: int, high: int, scale: Fraction) -> list[int]:
+    """clip(RNE(x / scale)), the quotient being rounded to FP32 first."""
+    return [max(low, min(high, round(round_to_ieee_fp32(x / scale)))) for x in row]
+
+
+def int8_encode(row: Sequence[float]) -> tuple[list[int], Fraction]:
+    """Codes and scale of one row."""
+    x = [Fraction(round_to_ieee_fp32(Fraction(value))) for value in row]
+    largest = max(abs(value) for value in x)
+    scale = max(Fraction(round_to_ieee_fp32(largest / 127)), Fraction(1, 2**126)) if largest else Fraction(1)
+    return quantise(x, low=-127, high=127, scale=scale), scale
+
+
+def int8_product(a: Rows, a_scales: Sequence[Fraction], w: Rows, w_scales: Sequence[Fraction], *,
+                 out: str) -> list[list[int]]:
+    return [[output_bits(_int8_dot(x, s, y, t), out) for y, t in zip(w, w_scales, strict=True)]
+            for x, s in zip(a, a_scales, strict=True)]
+
+
+def _int8_dot(x: Sequence[int], x_scale: Fraction, y: Sequence[int], y_scale: Fraction) -> Number:
+    total = round_to_fp32(Fraction(sum(p * q for p, q in zip(x, y, strict=True))))
+    scaled = round_to_fp32(total * x_scale)
+    return round_to_fp32(scaled * (y_scale if isinstance(scaled, Fraction) else float(y_scale)))
+
+
+def anda_group(codes: Sequence[int], m: int) -> tuple[list[int], int]:
+    """Signed mantissas and the exponent of at most 64 FP16 codes."""
+    fields = [fp16_fields(code) for code in codes]
+    largest = max(exponent for _, exponent, _ in fields)
+    mantissas = []
+    for sign, exponent, significand in fields:
+        value = Fraction(significand, 1024) * Fraction(2) ** (exponent - largest)  # hidden one at weight 1
+        mantissas.append((-1) ** sign * int(value * 2 ** (m - 1)))  # int() drops what falls out
+    return mantissas, largest
+
+
+def anda_weight_groups(row: Sequence[float], size: int) -> tuple[list[int], list[Fraction]]:
+    """Codes and the group scales of one row."""
+    x = [Fraction(round_to_ieee_fp32(Fraction(value))) for value in row]
+    codes, scales = [], []
+    for start in range(0, len(x), size):
+        group = x[start : start + size]
+        largest = max(abs(value) for value in group)
+        scale = Fraction(round_to_ieee_fp16(round_to_ieee_fp32(largest / 7)))
+        scale = max(scale, Fraction(1, 2**14)) if largest else Fraction(1)
+        codes += quantise(group, low=-8, high=7, scale=scale)
+        scales.append(scale)
+    return codes, scales
+
+
+def anda_product(a: Rows, exponents: Rows, w: Rows, w_scales: Sequence[Sequence[Fraction]], *, m: int,
+                 weight_group: int, out: str) -> list[list[int]]:
+    share = weight_group // GROUP
+    result = []
+    for x, e in zip(a, exponents, strict=True):
+        result.append([])
+        for y, s in zip(w, w_scales, strict=True):
+            acc: Number = Fraction(0)
+            for g, start in enumerate(range(0, len(x), GROUP)):
+                span = slice(start, start + GROUP)
+                total = sum(p * q for p, q in zip(x[span], y[span], strict=True))
+                t = round_to_fp32(total * Fraction(2) ** (e[g] - 15 - (m - 1)))
+                acc = round_to_fp32(acc + round_to_fp32(t * s[g // share]))
+            result[-1].append(output_bits(acc, out))
+    return result
