@@ -1,0 +1,1 @@
+"""Run a small Llama checkpoint in numpy; its linear layers on floats, a golden model or the hardware."""
