@@ -19,6 +19,8 @@ class Top(wiring.Component):
     """Base of tops: clock ``aclk``, synchronous reset ``aresetn`` (active low), and bus attributes on the
     ports."""
 
+    _MustUse__silence = True  # also made only to be read: by the driver, by reports
+
     def __init__(self, members: dict[str, Any]):
         super().__init__({"aclk": In(1), "aresetn": In(1), **members})
         buses = []
@@ -114,7 +116,7 @@ class CoreTop(Top):
     def __init__(self, pe: ProcessingElement):
         self.pe = pe
         core = pe.core()
-        core._MustUse__silence = True
+        core._MustUse__silence = True  # its ports are read, another one is elaborated
         super().__init__({name: (In if flow is In else Out)(len(value)) for name, flow, value in port_members(core)})
 
     def elaborate(self, platform: Any) -> Module:

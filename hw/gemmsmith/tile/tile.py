@@ -36,6 +36,8 @@ class Tile(wiring.Component):
     flag: pulses when an edge saturated an operand. beat, stall: a beat was let in; a block waits.
     """
 
+    _MustUse__silence = True  # also made only to be read: by the driver, by reports
+
     def __init__(self, pe: ProcessingElement, *, rows: int, cols: int, share: int = 1):
         for name, value in (("rows", rows), ("cols", cols)):
             if not isinstance(value, int) or value < 1:
