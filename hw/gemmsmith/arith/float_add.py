@@ -81,7 +81,7 @@ class FloatAdd(wiring.Component):
         # The least significant place of both operands carries in the one of the two's complement.
         total = (Cat(differ, Const(0, 3), big_significand) + Cat(differ, aligned))[1:]
         total, head = stages("sum", value=Cat(total[:27], total[27] & ~differ), head=head)
-        significand, zeros, head = normalize(stages, total, fill=Const(0, 1), head=head)
+        significand, zeros, head = normalize(stages, total, head=head)
 
         sign, exponent, infinite, nan = head[0], head[1:9], head[9], head[10]
         m.submodules.round = round_ = RoundToFloat(shape=FP32, width=28, exponent_width=10)

@@ -49,20 +49,26 @@ class IntToFloat(wiring.Component):
         return self._stages
 
     def elaborate(self, platform: object) -> Module:
-        # The negation of a negative number costs no carry chain: its complement is normalized with ones coming in, so that the one
-        # that is still to be added stays at the very end, and is accounted for in guard and sticky bit.
+        # A negative number is normalized as it is and complemented afterwards. The one that completes its negation then belongs
+        # at the very end of a tail of ones: no carry chain adds it, guard and sticky bit account for it.
         m = Module()
         width = self._width
         stages = Stages(m, _INT_PLACES[self._stages])
-        sign = self.i[-1]
-        complement = Cat(sign, self.i[:-1] ^ sign.replicate(width - 1))
         significand, zeros, sign, exponent = normalize(
-            stages, complement, fill=sign, sign=sign, exponent=self.exponent + (FP32.bias + width - 2)
+            stages,
+            Cat(Const(0, 1), self.i[:-1]),
+            sign=self.i[-1],
+            negative=self.i[-1],
+            exponent=self.exponent + (FP32.bias + width - 2),
         )
-
-        padded = Cat(sign.replicate(max(0, FP32.precision + 2 - width)), significand)
-        kept, guard, rest = padded[-FP32.precision :], padded[-FP32.precision - 1], padded[: -FP32.precision - 1]
-        more = (rest ^ sign.replicate(len(rest))).any()
+        padded = Cat(Const(0, max(0, FP32.precision + 2 - width)), significand)
+        complement = padded ^ sign.replicate(len(padded))
+        kept, guard, rest = (
+            complement[-FP32.precision :],
+            complement[-FP32.precision - 1],
+            padded[: -FP32.precision - 1],
+        )
+        more = rest.any()
 
         difference = exponent - zeros
         m.submodules.round = round_ = RoundToFloat(

@@ -161,6 +161,6 @@ def _unpack(stages: Stages, code: Signal, shape: FloatShape) -> _Factor:
         return _Factor(Cat(fraction, exponent.any()), exponent, exponent.all())
     saturated = exponent.all()
     significand = Cat(fraction | saturated.replicate(len(fraction)), exponent.any())
-    normalized, zeros = normalize(Stages(stages.module), significand, fill=Const(0, 1))
+    normalized, zeros = normalize(Stages(stages.module), significand)
     finite = Cat(exponent[0] & ~saturated | ~exponent.any(), exponent[1:])
     return _Factor(normalized, finite - zeros, Const(0, 1))

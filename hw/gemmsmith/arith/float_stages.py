@@ -7,6 +7,9 @@ from collections.abc import Collection, Mapping
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
 
+_PLUS = Const(0, 1)
+
+
 class Stages:
     """Names the intermediate values of a datapath and registers those at chosen places.
 
@@ -60,49 +63,49 @@ def shift_right_sticky(stages: Stages, value: Value, amount: Value) -> Value:
     return value
 
 
-def shift_left(stages: Stages, value: Value, amount: Value, *, unit: int = 1, fill: Value) -> Value:
-    """``value << (amount · unit)`` in the width of ``value``, with copies of the bit ``fill`` coming in."""
+def shift_left(stages: Stages, value: Value, amount: Value, *, unit: int = 1) -> Value:
+    """``value << (amount · unit)`` in the width of ``value``."""
     for k in reversed(range(len(amount))):
         distance = min(unit << k, len(value))
-        shifted = Cat(fill.replicate(distance), value[: len(value) - distance])
+        shifted = Cat(Const(0, distance), value[: len(value) - distance])
         value = stages.wire(f"left_{unit << k}", Mux(amount[k], shifted, value))
     return value
 
 
-def leading_zero_nibbles(stages: Stages, value: Value) -> Value:
-    """Zero nibbles above the first one that is not zero. ``len(value)`` must be a multiple of four.
+def leading_nibbles(stages: Stages, value: Value, sign: Value) -> Value:
+    """Nibbles of copies of the bit ``sign`` above the first one that is not. ``len(value)`` must be a multiple of four.
 
-    If all are zero, it is at least their number, or as much as its bits can tell.
+    If all are, it is at least their number, or as much as its bits can tell.
     """
-    flags = [value[k : k + 4].any() for k in reversed(range(0, len(value), 4))]
+    flags = [(value[k : k + 4] ^ sign.replicate(4)).any() for k in reversed(range(0, len(value), 4))]
     flags += [Const(1, 1)] * ((1 << (len(flags) - 1).bit_length()) - len(flags))
-    # A tournament of neighbours: at each level the upper half wins unless it is zero.
+    # A tournament of neighbours: at each level the upper one wins if it is flagged.
     entries = [(flag, Const(0, 0)) for flag in flags]
     while len(entries) > 1:
         entries = [
-            (stages.wire("nonzero", high | low), stages.wire("zeros", Cat(Mux(high, high_count, low_count), ~high)))
+            (stages.wire("flag", high | low), stages.wire("count", Cat(Mux(high, high_count, low_count), ~high)))
             for (high, high_count), (low, low_count) in zip(entries[::2], entries[1::2], strict=True)
         ]
     return entries[0][1]
 
 
-def normalize(stages: Stages, value: Value, *, fill: Value, **along: Value) -> tuple[Signal, ...]:
-    """Shift ``value`` left until its most significant bit is set, copies of the bit ``fill`` coming in.
+def normalize(stages: Stages, value: Value, *, sign: Value = _PLUS, **along: Value) -> tuple[Signal, ...]:
+    """Shift ``value`` left, zeros coming in, until its most significant bit differs from ``sign``.
 
-    Whole nibbles first, found all at once; then 0 to 3 places, read off the nibble on top. Can be cut at the places ``coarse`` and
-    ``fine``.
+    That is the leading one of an unsigned number; for a number in two's complement give its sign, and the bits below. Whole nibbles
+    first, found all at once; then 0 to 3 places, read off the nibble on top. Can be cut at the places ``coarse`` and ``fine``.
 
     Returns
     -------
-    The shifted value; the distance; then whatever was given in ``along``, delayed as much. If ``value`` and ``fill`` are zero the
-    shifted value is zero and the distance means nothing.
+    The shifted value; the distance; then whatever was given in ``along``, delayed as much. If no bit differs from the sign neither
+    does the result's most significant one, and the distance means nothing.
     """
     padding = -len(value) % 4
-    padded = stages.wire("padded", Cat(fill.replicate(padding), value))
-    nibbles = stages.wire("nibbles", leading_zero_nibbles(stages, padded))
-    shifted = shift_left(stages, padded, nibbles, unit=4, fill=fill)
-    shifted, nibbles, fill, *rest = stages("coarse", value=shifted, zeros=nibbles, fill=fill, **along)
-    a, b, c = reversed(shifted[-3:])
+    padded = stages.wire("padded", Cat(Const(0, padding), value))
+    nibbles = stages.wire("nibbles", leading_nibbles(stages, padded, sign))
+    shifted = shift_left(stages, padded, nibbles, unit=4)
+    shifted, nibbles, sign, *rest = stages("coarse", value=shifted, zeros=nibbles, sign=sign, **along)
+    a, b, c = (bit ^ sign for bit in reversed(shifted[-3:]))
     places = stages.wire("places", Cat(~a & (b | ~c), ~a & ~b))
-    shifted = shift_left(stages, shifted, places, fill=fill)[padding:]
+    shifted = shift_left(stages, shifted, places)[padding:]
     return stages("fine", value=shifted, zeros=Cat(places, nibbles), **dict(zip(along, rest, strict=True)))

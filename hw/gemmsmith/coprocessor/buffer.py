@@ -132,7 +132,7 @@ class OperandBuffer(Component):
         part_bits = exact_log2(max(1, self._width // self._bus_width))
         share_bits = exact_log2(max(1, self._bus_width // self._width))
         share = Signal(share_bits)
-        with m.If(step):
+        with m.If(fetch):
             m.d.sync += share.eq(position[:share_bits])
         write_row = Cat(self.write.address[part_bits:], write_slot)
         read_row = Cat(position[share_bits:], read_slot)

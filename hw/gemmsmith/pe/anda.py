@@ -21,8 +21,8 @@ WEIGHT = 4
 """Bits of a weight code."""
 DIGIT_SUM = WEIGHT + levels(LANES)
 """Bits of Σ digit · weight over the lanes: −512 … 448."""
-CONVERT_STAGES, SCALE_STAGES, ADD_STAGES, HALF_STAGES = 2, 3, 3, 1
-"""Pipeline registers of the tail's parts. With three in the adder a loop takes 4 cycles: no group of M ≥ 3 waits for it."""
+CONVERT_STAGES, SCALE_STAGES, ADD_STAGES, HALF_STAGES = 2, 4, 4, 1
+"""Pipeline registers of the tail's parts. A core may have a result every ``ADD_STAGES`` cycles: groups of M ≥ 3 never wait."""
 
 
 class AndaElement(ProcessingElement):
@@ -41,6 +41,7 @@ class AndaElement(ProcessingElement):
     """
 
     family = "anda"
+    scheme: Anda
     options = {"m_max": "largest mantissa length that can be chosen at run time, 1..16"}
 
     def __init__(self, *, scheme: Anda, m_max: int = 16):
@@ -68,8 +69,10 @@ class AndaElement(ProcessingElement):
         self.modes = range(1, m_max + 1)
         self.edge_latency = SerialNegator.latency
         self.core_latency = levels(LANES) + SerialAccumulator.latency
-        self.tail_latency = CONVERT_STAGES + SCALE_STAGES + ADD_STAGES + (HALF_STAGES if scheme.out == "fp16" else 0)
-        self.tail_loop = ADD_STAGES + 1  # a sum can be read from its accumulator in the cycle after it is written
+        self.tail_latency = CONVERT_STAGES + SCALE_STAGES + ADD_STAGES
+        self.tail_loop = ADD_STAGES
+        if scheme.out == "fp16":
+            self.tail_latency += HALF_STAGES
 
     @property
     def mode(self) -> int:
@@ -129,6 +132,8 @@ class AndaColumnEdge(Edge):
 class AndaCore(Core):
     """Sum of the weights whose digit is set, then serial accumulation; ``last`` marks the digit of negative weight."""
 
+    pe: AndaElement
+
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.gated = gated = GatedSum(count=LANES, width=WEIGHT)
@@ -151,39 +156,45 @@ class AndaTail(Tail):
     A scale with exponent 31 counts as the largest finite FP16.
     """
 
+    pe: AndaElement
+
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        pe, ctl = self.pe, self.ctl
-        half = pe.scheme.out == "fp16"
-        m.submodules.convert = convert = IntToFloat(width=pe.result_width, exponent_width=6, stages=CONVERT_STAGES)
+        pe, half = self.pe, self.pe.scheme.out == "fp16"
+        m.submodules.convert = convert = IntToFloat(
+            width=pe.result_width, exponent_width=6, stages=CONVERT_STAGES)
         m.submodules.scale = scale = FloatMultiply(b_shape=FP16, stages=SCALE_STAGES)
         m.submodules.add = add = FloatAdd(stages=ADD_STAGES)
         m.submodules.accumulators = accumulators = Memory(shape=FP32.width, depth=self.share, init=[])
         read, write = accumulators.read_port(domain="comb"), accumulators.write_port()
 
-        to_add = convert.latency + scale.latency
-        index = delay(m, ctl.index, to_add, name="index", reset_less=True)
-        first = delay(m, ctl.first, to_add, name="first", reset_less=True)
-        valid = delay(m, ctl.valid, to_add + add.latency, name="valid")
-        last = delay(m, ctl.last, to_add + add.latency, name="last", reset_less=True)
+        adding = convert.latency + scale.latency
+        added = adding + add.latency
+        tags = [self.ctl]
+        for i in range(added):
+            tags.append(Signal.like(self.ctl, name=f"tag_{i + 1}"))
+            m.d.sync += tags[-1].eq(tags[-2])
+        # A core's next result may come in the cycle in which its sum leaves the adder, too late for the memory.
+        forward = Signal()
+        m.d.sync += forward.eq(tags[added - 1].valid & (tags[added - 1].index == tags[adding - 1].index))
+
         m.d.comb += [
-            # o of a core is S · 2^(m_max − M), and a mantissa's last bit weighs 2^(E − 15 − (M − 1)): M cancels.
+            # A core's result is S · 2^(m_max − M), a mantissa's last bit weighs 2^(E − 15 − (M − 1)): M cancels.
             convert.i.eq(self.i),
             convert.exponent.eq(self.a_exponent - (FP16.bias - 1 + pe.m_max)),
             scale.a.eq(convert.o),
             scale.b.eq(delay(m, self.w_scale, convert.latency, name="w_scale", reset_less=True)),
-            read.addr.eq(index),
-            add.a.eq(Mux(first, 0, read.data)),
+            read.addr.eq(tags[adding].index),
+            add.a.eq(Mux(tags[adding].first, 0, Mux(forward, add.o, read.data))),
             add.b.eq(scale.o),
-            write.addr.eq(delay(m, index, add.latency, name="index_out", reset_less=True)),
+            write.addr.eq(tags[added].index),
             write.data.eq(add.o),
-            write.en.eq(valid),
+            write.en.eq(tags[added].valid),
         ]
+        done = tags[added].valid & tags[added].last
         if half:
             m.submodules.half = to_half = FloatToHalf(stages=HALF_STAGES)
             m.d.comb += to_half.i.eq(add.o)
-        m.d.comb += [
-            self.o.eq(to_half.o if half else add.o),
-            self.o_valid.eq(delay(m, valid & last, HALF_STAGES if half else 0, name="o_valid")),
-        ]
+            done = delay(m, done, HALF_STAGES, name="done")
+        m.d.comb += [self.o.eq(to_half.o if half else add.o), self.o_valid.eq(done)]
         return m

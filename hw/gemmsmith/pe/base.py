@@ -86,7 +86,7 @@ class Edge(wiring.Component):
     o: Out(payload): the cores' operand. Row and column payload of the same beat leave in the same cycle.
     side: Out(side_width), if the processing element says so: a word for the tail, valid in the cycle in which
         the core's result is.
-    flag: Out(1): pulses when an operand had to be saturated (sticky in the status register).
+    flag: Out(1): high one cycle after a beat (or a word of the warm-up) in which an operand had to be saturated.
     """
 
     def __init__(self, pe: ProcessingElement, axis: Axis):

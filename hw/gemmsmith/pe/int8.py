@@ -52,7 +52,9 @@ class Int8Element(ProcessingElement):
         self.core_latency = levels(lanes) + levels(CODE) + 1
         # The operands of a result are held until the second product has started.
         self.tail_interval = 1 + CONVERT_STAGES + SCALE_STAGES
-        self.tail_latency = self.tail_interval + SCALE_STAGES + (HALF_STAGES if scheme.out == "fp16" else 0)
+        self.tail_latency = self.tail_interval + SCALE_STAGES
+        if scheme.out == "fp16":
+            self.tail_latency += HALF_STAGES
 
     def beats(self, mode: int) -> int:
         return 1
@@ -90,6 +92,8 @@ class Int8Edge(Edge):
 
 class Int8Core(Core):
     """Dot product of a beat, then accumulation over the block; beats that are not valid change nothing."""
+
+    pe: Int8Element
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()

@@ -82,23 +82,32 @@ class Tile(wiring.Component):
         tail_ctl, finished = self._tail_sequence(m, capture, first, last)
         m.d.comb += drain.done.eq(_delayed(m, finished, pe.tail_latency + 1))
         columns, column_flags = self._columns(m, feeder, capture, held)
-        flags = [*column_flags]
+        row_flags = []
         for r in range(self.rows):
             row = Row(pe, cols=self.cols, share=self.share)
             place(m, f"row_{r}", row)
-            flags.append(row.flag)
-            m.d.comb += [row.ctl.eq(feeder.ctl), row.mode.eq(self.mode), row.capture.eq(capture),
-                         row.tail_ctl.eq(tail_ctl),
-                         row.read.eq(drain.read), drain.read_data[r].eq(row.read_data)]
-            m.d.comb += [getattr(row, name).eq(value) for name, value in columns.items()]
-            m.d.comb += [getattr(row, o.name).eq(getattr(self, o.name).payload[r]) for o in pe.select(Axis.ROW,
-                                                                                                      Part.EDGE)]
-            m.d.comb += [getattr(row, o.name).eq(held[o.name][r]) for o in pe.select(Axis.ROW, Part.TAIL)]
-        m.d.sync += self.flag.eq(Cat(flags).any())
+            row_flags.append(row.flag)
+            m.d.comb += [
+                row.ctl.eq(feeder.ctl), row.mode.eq(self.mode), row.capture.eq(capture), row.tail_ctl.eq(tail_ctl),
+                row.read.eq(drain.read), drain.read_data[r].eq(row.read_data),
+                *(getattr(row, name).eq(value) for name, value in columns.items()),
+                *(getattr(row, o.name).eq(getattr(self, o.name).payload[r]) for o in pe.select(Axis.ROW, Part.EDGE)),
+                *(getattr(row, o.name).eq(held[o.name][r]) for o in pe.select(Axis.ROW, Part.TAIL)),
+            ]
+        self._flag(m, row_flags, column_flags)
         return m
 
-    def _columns(self, m: Module, feeder: Feeder, capture: Signal, held: dict[str, Any]) -> tuple[dict[str, Any],
-                                                                                                  list[Signal]]:
+    def _flag(self, m: Module, row_flags: list[Signal], column_flags: list[Signal]) -> None:
+        """Only rows and columns whose outputs are wanted count: the others see whatever their buffers hold."""
+        block = self.block.payload
+        for flags, last in ((row_flags, block.last_row), (column_flags, block.last_column)):
+            wanted = Signal(len(flags))
+            m.d.sync += wanted.eq(Cat(i <= last for i in range(len(flags))))
+            with m.If((Cat(flags) & wanted).any()):
+                m.d.comb += self.flag.eq(1)
+
+    def _columns(self, m: Module, feeder: Feeder, capture: Signal,
+                 held: dict[str, Any]) -> tuple[dict[str, Any], list[Signal]]:
         """The column edges; returns what every row sees of the columns, and the edges' flags."""
         pe = self.pe
         payload = Signal(data.ArrayLayout(pe.column_payload, self.cols))

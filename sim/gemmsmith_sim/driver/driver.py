@@ -20,6 +20,7 @@ from gemmsmith_sim.golden import Encoded
 from gemmsmith_sim.golden import for_scheme as golden_for
 
 Bytes = NDArray[np.uint8]
+_DONE, _START, _ABORT = 1, 1, 2
 _ALIGNMENT = 64
 """Byte alignment of every array: the widest bus word."""
 
@@ -69,6 +70,7 @@ class Driver:
     transport: registers, interrupt and memory.
     device: description of the co-processor (its configuration; it is not elaborated).
     base: first byte of memory that the driver may use.
+    poll: wait by reading the status register instead of by interrupt.
 
     Members
     -------
@@ -77,9 +79,10 @@ class Driver:
     Raises ``DriverError`` when identification or geometry are not those of ``device``.
     """
 
-    def __init__(self, transport: Transport, device: Coprocessor, *, base: int = 0):
+    def __init__(self, transport: Transport, device: Coprocessor, *, base: int = 0, poll: bool = False):
         self.transport, self.device = transport, device
         self.total, self.outputs = Counters(), 0
+        self._poll = poll
         self._free = -(-base // _ALIGNMENT) * _ALIGNMENT
         self._offsets = {r.name: r.offset for r in device.registers.registers}
         for name, expected in constant_registers(rows=device.rows, cols=device.cols,
@@ -115,22 +118,48 @@ class Driver:
         """
         width = self.device.pe.scheme.out_width // 8
         o_address = self._allocate(m * n * width)
-        for name, (address, stride) in {**where, "o": (o_address, n * width)}.items():
+        self.describe(where, o=(o_address, n * width), m=m, n=n, groups=groups, mode=mode)
+        self.start()
+        self.finish(max_cycles=self._patience(m, n, groups, mode))
+        self.outputs += m * n
+        raw = self.transport.memory[o_address:o_address + m * n * width]
+        return raw.copy().view(f"<u{width}").reshape(m, n)
+
+    def describe(self, where: Mapping[str, tuple[int, int]], *, o: tuple[int, int], m: int, n: int, groups: int,
+                 mode: int) -> None:
+        """Writes a job's description: (address, stride) of each operand and of the output, sizes and mode."""
+        for name, (address, stride) in {**where, "o": o}.items():
             self._write(f"{name}_address", address & 0xFFFFFFFF)
             if f"{name}_address_high" in self._offsets:
                 self._write(f"{name}_address_high", address >> 32)
             self._write(f"{name}_stride", stride)
         for name, value in {"m": m, "n": n, "groups": groups, "mode": mode}.items():
             self._write(name, value)
+
+    def start(self) -> None:
+        """Begins the job that was described."""
         self._write("events", (1 << len(EVENTS)) - 1)
-        self._write("interrupt_enable", 1)
-        self._write("control", 1)
-        self.transport.wait_interrupt(self._patience(m, n, groups, mode))
+        self._write("interrupt_enable", 0 if self._poll else _DONE)
+        self._write("control", _START)
+
+    def abort(self) -> None:
+        """Stops the job; ``finish`` then raises ``DriverError`` with "aborted"."""
+        self._write("control", _ABORT)
+
+    def finish(self, *, max_cycles: int) -> None:
+        """Waits for the end of the job and adds up its counters. Raises ``DriverError`` if it ended with an error."""
+        if self._poll:
+            self._wait_by_polling(max_cycles)
+        else:
+            self.transport.wait_interrupt(max_cycles)
         self._check_events()
         self.total += Counters(**{f.name: self._read(f.name) for f in fields(Counters)})
-        self.outputs += m * n
-        raw = self.transport.memory[o_address:o_address + m * n * width]
-        return raw.copy().view(f"<u{width}").reshape(m, n)
+
+    def _wait_by_polling(self, max_cycles: int) -> None:
+        for _ in range(max_cycles):
+            if self._read("events") & _DONE:
+                return
+        raise DriverError(f"the job was not done after {max_cycles} reads of its events")
 
     def place_bytes(self, operand: Operand, rows: Bytes, stride: int) -> tuple[int, int]:
         """Puts the bytes of an operand (rows, row_bytes) into memory; returns address and stride."""

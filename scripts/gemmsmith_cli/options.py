@@ -1,0 +1,44 @@
+"""Arguments that several verbs share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import Annotated
+
+import typer
+
+from gemmsmith_cli.errors import InputError
+
+SchemeName = Annotated[str, typer.Argument(metavar="SCHEME", help="Short or canonical name (gemmsmith list).")]
+Choices = Annotated[list[str] | None, typer.Argument(
+    metavar="KEY=VALUE", help="Choices of the scheme, its processing element or the build.", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON alone on standard output.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of what is drawn at random.")]
+
+
+class Backend(str, Enum):
+    """What computes the products of a model."""
+
+    FLOAT = "float"
+    WEIGHTS = "weights"
+    GOLDEN = "golden"
+    RTL = "rtl"
+
+
+def example(*lines: str) -> str:
+    """Text below the help of a verb."""
+    return "\b\nExample:\n" + "\n".join(f"  gemmsmith {line}" for line in lines)
+
+
+def parse_choices(pairs: Sequence[str] | None) -> dict[str, str]:
+    """``key=value`` arguments as a dictionary. Raises ``InputError``."""
+    choices: dict[str, str] = {}
+    for pair in pairs or ():
+        key, equals, value = pair.partition("=")
+        if not (key and equals and value):
+            raise InputError(f"choices are written key=value, not {pair!r}")
+        if key in choices:
+            raise InputError(f"{key} is chosen twice: {choices[key]} and {value}")
+        choices[key] = value
+    return choices

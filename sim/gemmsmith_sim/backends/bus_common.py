@@ -1,0 +1,55 @@
+"""What the bus models share: stalls, the log, and the rule that VALID waits for READY."""
+
+from __future__ import annotations
+
+from .base import Channel, Event, Response, Rule
+
+MASK64 = (1 << 64) - 1
+
+
+class StallGenerator:
+    """Decides, cycle by cycle, whether a channel stalls.
+
+    The high half of a 64-bit linear congruential generator (Knuth's MMIX constants) is held against a
+    threshold. A probability of 0 draws nothing.
+    """
+
+    def __init__(self, probability: float, seed: int, channel: Channel) -> None:
+        self.threshold = int(probability * 2**32)
+        self.state = (seed * 0x9E37_79B9_7F4A_7C15 + channel * 0xBF58_476D_1CE4_E5B9 + 1) & MASK64
+
+    def __call__(self) -> bool:
+        if self.threshold == 0:
+            return False
+        self.state = (self.state * 6364136223846793005 + 1442695040888963407) & MASK64
+        return (self.state >> 32) < self.threshold
+
+
+class EventLog:
+    """Collects events until the backend takes them."""
+
+    def __init__(self) -> None:
+        self.new: list[Event] = []
+
+    def add(self, cycle: int, channel: Channel, rule: Rule, address: int = 0,
+            response: Response = Response.OKAY) -> None:
+        self.new.append(Event(cycle, channel, rule, address, response))
+
+    def take(self) -> list[Event]:
+        taken, self.new = self.new, []
+        return taken
+
+
+class StabilityCheck:
+    """VALID, once high, stays high with the same payload until READY."""
+
+    def __init__(self, log: EventLog, channel: Channel) -> None:
+        self._log, self._channel = log, channel
+        self._waiting: tuple[int, ...] | None = None
+
+    def step(self, cycle: int, valid: int, ready: int, payload: tuple[int, ...], address: int = 0) -> None:
+        if self._waiting is not None and not valid:
+            self._log.add(cycle, self._channel, Rule.VALID_DROPPED, address)
+        elif self._waiting is not None and payload != self._waiting:
+            self._log.add(cycle, self._channel, Rule.PAYLOAD_CHANGED, address)
+        self._waiting = payload if valid and not ready else None

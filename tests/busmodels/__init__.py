@@ -1,0 +1,1 @@
+"""Behavioural models that the bus and stream tests share."""

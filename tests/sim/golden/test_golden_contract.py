@@ -1,0 +1,347 @@
+"""What golden models promise besides numbers: arguments, errors, packing, registration, independence."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from oracle import operands as hostile
+
+from gemmsmith.schemes import Anda, Axis, Cadence, Fp16, Int8, Operand, Part, Scheme
+from gemmsmith_sim.golden import Encoded, EncodeError, Golden, for_scheme
+from gemmsmith_sim.golden.base import Array, Layout
+
+SCHEMES: list[Any] = [Fp16(), Int8(), Anda(m=1), Anda(m=6), Anda(m=16, weight_group=64, out="fp16")]
+every_scheme = pytest.mark.parametrize("scheme", SCHEMES, ids=lambda s: s.short)
+ONE = np.ones((2, 3), np.float32)
+
+
+def operand(name: str, width: int, cadence: Cadence = Cadence.BEAT, **more: Any) -> Operand:
+    return Operand(name=name, axis=Axis.ROW if name.startswith("a_") else Axis.COLUMN, width=width, cadence=cadence,
+                   **more)
+
+
+def words(packed: np.ndarray, container: int) -> list[list[int]]:
+    """Rows of integers, read as a memory of little-endian containers."""
+    size = container // 8
+    return [[int.from_bytes(row[i : i + size].tobytes(), "little") for i in range(0, len(row), size)]
+            for row in packed]
+
+
+def field(word: int, index: int, width: int, *, signed: bool = False) -> int:
+    value = word >> index * width & (1 << width) - 1
+    return value - (1 << width) if signed and value >> width - 1 else value
+
+
+# Encoding
+
+
+@every_scheme
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_float_dtypes_give_equal_codes(scheme: Any, dtype: type) -> None:
+    golden = for_scheme(scheme)
+    x = np.random.default_rng(1).standard_normal((3, 70)).astype(np.float16)
+    for encode in (golden.encode_activations, golden.encode_weights):
+        for name, array in encode(x).arrays.items():
+            assert np.array_equal(encode(x.astype(dtype)).arrays[name], array)
+
+
+@every_scheme
+def test_values_are_near_what_was_encoded(scheme: Any) -> None:
+    golden = for_scheme(scheme)
+    x = np.random.default_rng(2).uniform(-3, 3, (4, 150))
+    bits = {"fp16": (11, 11), "int8": (8, 8), "anda": (min(getattr(scheme, "m", 0), 11), 4)}[scheme.family]
+    for encode, precision in zip((golden.encode_activations, golden.encode_weights), bits, strict=True):
+        encoded = encode(x)
+        assert encoded.values.dtype == np.float64
+        assert encoded.values.shape == encoded.shape == x.shape
+        assert np.abs(encoded.values - x).max() <= 4.0 * 2.0**-(precision - 1)
+
+
+@every_scheme
+def test_zeros_and_negative_zeros(scheme: Any) -> None:
+    golden = for_scheme(scheme)
+    zeros = np.array([[0.0, -0.0, -1e-30 if scheme.family != "int8" else 0.0]])
+    a, w = golden.encode_activations(zeros), golden.encode_weights(zeros)
+    assert not a.arrays["codes"].any()
+    assert not w.arrays["codes"].any()
+    assert golden.matmul(a, w).tobytes() == bytes(scheme.out_width // 8)  # +0
+
+
+@every_scheme
+def test_results_that_are_zero_are_positive(scheme: Any) -> None:
+    golden = for_scheme(scheme)
+    x, y = np.array([[1.0, -1.0], [-2.0**-14, 0]]), np.array([[1.0, 1.0], [2.0**-14, 0]])
+    result = golden.matmul(golden.encode_activations(x), golden.encode_weights(y))
+    assert not np.signbit(result[result == 0]).any()
+    assert (result == 0).any()
+
+
+@every_scheme
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_refused_with_its_position(scheme: Any, bad: float) -> None:
+    x = np.zeros((3, 5))
+    x[2, 4] = bad
+    golden = for_scheme(scheme)
+    with pytest.raises(EncodeError, match=rf"activations: {bad} at row 2, column 4: {scheme.short} takes finite"):
+        golden.encode_activations(x)
+    with pytest.raises(EncodeError, match=r"weights: .* at row 2, column 4"):
+        golden.encode_weights(x)
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    x = np.array([[0.0, 65519.0], [0.0, -65520.0]])
+    for golden in (for_scheme(Fp16()), for_scheme(Anda())):
+        assert golden.encode_activations(x[:1]).values[0, 1] > 60_000
+        with pytest.raises(EncodeError, match=r"-65520.0 at row 1, column 1: beyond the largest FP16, 65504"):
+            golden.encode_activations(x)
+    with pytest.raises(EncodeError, match="at row 0, column 0: beyond the largest FP32"):
+        for_scheme(Int8()).encode_weights(np.array([[1e39]]))
+    w = np.zeros((2, 200))
+    w[1, 199] = 7 * 65520.0
+    with pytest.raises(EncodeError, match="row 1, columns from 128: a seventh"):
+        for_scheme(Anda()).encode_weights(w)
+
+
+@every_scheme
+@pytest.mark.parametrize(("x", "message"), [
+    (np.ones((2, 3), np.int32), "must be an array of float16, float32 or float64, not int32"),
+    ([[1.0]], "must be an array of float16, float32 or float64, not list"),
+    (np.ones(3), r"must be a matrix with rows and columns, not of shape \(3,\)"),
+    (np.ones((0, 3)), r"not of shape \(0, 3\)"),
+    (np.ones((3, 0)), r"not of shape \(3, 0\)"),
+])
+def test_what_is_no_float_matrix_is_refused(scheme: Any, x: Any, message: str) -> None:
+    for encode in (for_scheme(scheme).encode_activations, for_scheme(scheme).encode_weights):
+        with pytest.raises(ValueError, match=message):
+            encode(x)
+
+
+def test_int8_refuses_a_k_that_its_sum_cannot_hold() -> None:
+    with pytest.raises(ValueError, match="K of int8 must be at most 131072"):
+        for_scheme(Int8()).encode_activations(np.ones((1, Int8.max_k + 1), np.float16))
+
+
+# Encoded
+
+
+def anda_arrays(**changed: Array) -> dict[str, Array]:
+    arrays: dict[str, Array] = {"codes": np.zeros((2, 65), np.int32), "exponents": np.ones((2, 2), np.uint8)}
+    return arrays | changed
+
+
+@pytest.mark.parametrize(("arrays", "message"), [
+    ({"codes": np.zeros((2, 65), np.int32)}, "have the arrays codes, exponents, not codes"),
+    (anda_arrays(codes=np.zeros((2, 65), np.int64)), "codes must be int32 of shape"),
+    (anda_arrays(codes=np.zeros((65, 2), np.int32)), r"codes must be int32 of shape \(2, 65\)"),
+    (anda_arrays(exponents=np.ones((2, 1), np.uint8)), r"exponents must be uint8 of shape \(2, 2\)"),
+    (anda_arrays(exponents=np.full((2, 2), 31, np.uint8)), r"exponents must be 1\.\.30, not 31\.\.31"),
+    (anda_arrays(exponents=np.zeros((2, 2), np.uint8)), r"exponents must be 1\.\.30, not 0\.\.0"),
+    (anda_arrays(codes=np.full((2, 65), -64, np.int32)), r"mantissas must be -63\.\.63, not -64\.\.-64"),
+])
+def test_codes_from_elsewhere_are_checked(arrays: dict[str, Array], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Encoded(Anda(m=6), Axis.ROW, (2, 65), arrays)
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, np.inf, np.nan, 1e-7])
+def test_scales_must_be_positive_normal_numbers(scale: float) -> None:
+    codes = np.ones((1, 1), np.int8)
+    with pytest.raises(ValueError, match="positive normal FP16"):
+        Encoded(Anda(), Axis.COLUMN, (1, 1), {"codes": codes, "scales": np.array([[scale]], np.float16)})
+    if scale != 1e-7:
+        with pytest.raises(ValueError, match="positive normal FP32"):
+            Encoded(Int8(), Axis.ROW, (1, 1), {"codes": codes, "scales": np.array([scale], np.float32)})
+
+
+def test_weights_of_five_bits_are_refused() -> None:
+    arrays = {"codes": np.full((1, 1), 8, np.int8), "scales": np.ones((1, 1), np.float16)}
+    with pytest.raises(ValueError, match=r"weights must be -8\.\.7, not 8\.\.8"):
+        Encoded(Anda(), Axis.COLUMN, (1, 1), arrays)
+
+
+@every_scheme
+def test_codes_are_read_only(scheme: Any) -> None:
+    encoded = for_scheme(scheme).encode_weights(ONE)
+    for array in encoded.arrays.values():
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 0
+
+
+# The product's arguments
+
+
+@every_scheme
+def test_matmul_checks_its_operands(scheme: Any) -> None:
+    golden = for_scheme(scheme)
+    a, w = golden.encode_activations(ONE), golden.encode_weights(ONE)
+    with pytest.raises(ValueError, match="takes activations, then weights, not weights as activations"):
+        golden.matmul(w, w)
+    with pytest.raises(ValueError, match="takes activations, then weights, not activations as weights"):
+        golden.matmul(a, a)
+    with pytest.raises(ValueError, match=r"K of activations \(3\) and weights \(2\) must be equal"):
+        golden.matmul(a, golden.encode_weights(ONE[:, :2]))
+    with pytest.raises(ValueError, match=r"are encoded as .*, not"):
+        for_scheme(Anda(m=9)).matmul(a, w)
+
+
+@every_scheme
+@pytest.mark.parametrize("out", ["fp32", "fp16"])
+def test_result_dtype_and_shape(scheme: Any, out: str) -> None:
+    golden = for_scheme(scheme.replace(out=out))
+    result = golden.matmul(golden.encode_activations(ONE), golden.encode_weights(ONE[:1]))
+    assert (result.dtype, result.shape) == ({"fp32": np.float32, "fp16": np.float16}[out], (2, 1))
+
+
+# Packing
+
+
+Memory = list[list[list[int]]]
+"""Words of operands, rows, words."""
+
+
+def packed(scheme: Scheme, axis: Axis, shape: tuple[int, int], *wanted: Operand) -> tuple[Encoded, Memory]:
+    encoded = hostile.encoded(scheme, axis, shape, np.random.default_rng(shape))
+    memory = for_scheme(scheme).pack(encoded, wanted)
+    assert all(array.dtype == np.uint8 and array.flags.c_contiguous for array in memory.values())
+    return encoded, [words(memory[operand.name], operand.container) for operand in wanted]
+
+
+@pytest.mark.parametrize(("axis", "name"), [(Axis.ROW, "a_code"), (Axis.COLUMN, "w_code")])
+def test_fp16_packing(axis: Axis, name: str) -> None:
+    encoded, (codes,) = packed(Fp16(), axis, (3, 5), operand(name, 16))
+    assert codes == encoded.arrays["codes"].tolist()
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 3, 4, 16])
+@pytest.mark.parametrize("side", ["a", "w"])
+def test_int8_packing(lanes: int, side: str) -> None:
+    axis = Axis.ROW if side == "a" else Axis.COLUMN
+    encoded, (codes, scales) = packed(
+        Int8(), axis, (3, 21), operand(f"{side}_codes", 8 * lanes),
+        operand(f"{side}_scale", 32, Cadence.BLOCK, part=Part.TAIL))
+    beats = -(-21 // lanes)
+    for row in range(3):
+        assert len(codes[row]) == beats
+        lane = [field(word, i, 8, signed=True) for word in codes[row] for i in range(lanes)]
+        assert lane[:21] == encoded.arrays["codes"][row].tolist()
+        assert not any(lane[21:])
+        assert scales[row] == [encoded.arrays["scales"][row].view(np.uint32)]
+
+
+@pytest.mark.parametrize("m", [1, 6, 16])
+def test_anda_activation_packing(m: int) -> None:
+    k, groups = 150, 3
+    encoded, (planes, exponents) = packed(
+        Anda(m=m), Axis.ROW, (3, k), operand("a_plane", 64),
+        operand("a_exponent", 5, Cadence.GROUP, part=Part.TAIL))
+    assert exponents == encoded.arrays["exponents"].tolist()
+    for row in range(3):
+        assert len(planes[row]) == groups * (m + 1)
+        for k_index in range(groups * 64):
+            group, element = divmod(k_index, 64)
+            sign, *mantissa = (word >> element & 1 for word in planes[row][group * (m + 1) : (group + 1) * (m + 1)])
+            value = sum(bit << i for i, bit in enumerate(mantissa))
+            code = encoded.arrays["codes"][row, k_index] if k_index < k else 0
+            assert (-value if sign else value) == code
+            assert not sign or value  # zero has no sign
+
+
+@pytest.mark.parametrize("weight_group", [64, 128, 256])
+def test_anda_weight_packing(weight_group: int) -> None:
+    k, groups = 290, 5
+    encoded, (codes, scales) = packed(
+        Anda(weight_group=weight_group), Axis.COLUMN, (3, k), operand("w_codes", 256, Cadence.GROUP),
+        operand("w_scale", 16, Cadence.GROUP, part=Part.TAIL, every=weight_group // 64))
+    assert scales == encoded.arrays["scales"].view(np.uint16).tolist()
+    for row in range(3):
+        assert len(codes[row]) == groups
+        nibbles = [field(word, i, 4, signed=True) for word in codes[row] for i in range(64)]
+        assert nibbles[:k] == encoded.arrays["codes"][row].tolist()
+        assert not any(nibbles[k:])
+
+
+def test_pack_takes_the_matrix_s_own_operands_only() -> None:
+    golden = for_scheme(Fp16())
+    memory = golden.pack(golden.encode_weights(ONE), (operand("a_code", 16), operand("w_code", 16)))
+    assert list(memory) == ["w_code"]
+
+
+@pytest.mark.parametrize(("scheme", "wrong"), [
+    (Fp16(), operand("a_code", 32)), (Int8(), operand("a_codes", 12)), (Int8(), operand("a_scale", 16, Cadence.BLOCK)),
+    (Anda(), operand("a_plane", 32)), (Anda(), operand("a_exponent", 8)), (Anda(), operand("w_codes", 128)),
+    (Anda(), operand("w_scale", 32)),
+], ids=lambda x: getattr(x, "name", None))
+def test_pack_refuses_widths(scheme: Any, wrong: Operand) -> None:
+    golden = for_scheme(scheme)
+    encoded = (golden.encode_activations if wrong.axis is Axis.ROW else golden.encode_weights)(ONE)
+    with pytest.raises(ValueError, match=f"width of {wrong.name} must be"):
+        golden.pack(encoded, (wrong,))
+
+
+@every_scheme
+def test_pack_refuses_unknown_operands_and_other_schemes(scheme: Any) -> None:
+    golden = for_scheme(scheme)
+    with pytest.raises(ValueError, match=f"{scheme.family} has no row operand called 'a_zero_point'"):
+        golden.pack(golden.encode_activations(ONE), (operand("a_zero_point", 8),))
+    with pytest.raises(ValueError, match="are encoded as"):
+        for_scheme(Anda(m=9)).pack(golden.encode_activations(ONE), ())
+
+
+# Families
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sign(Scheme):
+    """A toy: weights and activations are signs."""
+
+    family: ClassVar[str] = "toysign"
+    name = short = "toysign"
+    k_multiple = 8
+
+
+class SignGolden(Golden[Sign]):
+    family = "toysign"
+
+    def layout(self, axis: Axis, shape: tuple[int, int]) -> Layout:
+        return {"codes": (np.bool_, shape)}
+
+    def encode(self, axis: Axis, values: Array) -> dict[str, Array]:
+        return {"codes": values < 0}
+
+    def decode(self, encoded: Encoded) -> Array:
+        return np.where(encoded.arrays["codes"], -1.0, 1.0)
+
+    def product(self, a: Encoded, w: Encoded) -> Array:
+        return (a.values @ w.values.T).astype(np.float32)
+
+    def words(self, encoded: Encoded, operand: Operand) -> Array:
+        return np.packbits(encoded.arrays["codes"], axis=1, bitorder="little")[:, :, None]
+
+
+def test_a_family_registers_itself() -> None:
+    golden = for_scheme(Sign())
+    assert isinstance(golden, SignGolden)
+    a, w = golden.encode_activations(ONE), golden.encode_weights(-ONE)
+    assert golden.matmul(a, w).tolist() == [[-3.0, -3.0]] * 2
+    assert golden.pack(w, (operand("w_signs", 8),))["w_signs"].tolist() == [[7], [7]]
+
+
+def test_a_family_has_one_golden_model() -> None:
+    with pytest.raises(ValueError, match="'toysign' has a golden model already, SignGolden"):
+        type("Another", (Golden,), {"family": "toysign"})
+
+
+def test_a_family_without_golden_model_is_named() -> None:
+    orphan = type("Orphan", (Sign,), {"family": "toyorphan"})
+    with pytest.raises(ValueError, match="'toyorphan' has no golden model; anda, fp16, int8"):
+        for_scheme(orphan())
+
+
+def test_golden_models_import_no_hardware() -> None:
+    code = "import sys, gemmsmith_sim.golden; sys.exit(any(name.startswith('amaranth') for name in sys.modules))"
+    subprocess.run([sys.executable, "-c", code], check=True)

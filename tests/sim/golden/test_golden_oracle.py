@@ -1,0 +1,233 @@
+"""Golden models against the scalar oracle, bit for bit, on small shapes and hostile values."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as nps
+from oracle import operands, schemes
+from oracle.exact import fp16_bits, fp32_bits, round_to_fp32, round_to_ieee_fp16
+
+from gemmsmith.formats import AndaFormat
+from gemmsmith.schemes import Anda, Axis, Fp16, Int8
+from gemmsmith_sim.golden import Encoded, for_scheme
+from gemmsmith_sim.golden.anda import align
+from gemmsmith_sim.golden.floats import FLUSH_BELOW, round_fp16, round_fp32_flush
+
+MS = range(1, 17)
+
+
+def bits(result: np.ndarray) -> list[Any]:
+    return result.view({4: np.uint32, 2: np.uint16}[result.dtype.itemsize]).tolist()
+
+
+def fractions(scales: np.ndarray) -> list[Any]:
+    return [fractions(s) if s.ndim else Fraction(float(s)) for s in scales]
+
+
+def wanted(a: Encoded, w: Encoded) -> list[list[int]]:
+    """The product as the oracle has it."""
+    scheme, left, right = a.scheme, a.arrays, w.arrays
+    x, y = left["codes"].tolist(), right["codes"].tolist()
+    if isinstance(scheme, Fp16):
+        return schemes.fp16_product(x, y, out=scheme.out)
+    if isinstance(scheme, Int8):
+        scales = fractions(left["scales"]), fractions(right["scales"])
+        return schemes.int8_product(x, scales[0], y, scales[1], out=scheme.out)
+    assert isinstance(scheme, Anda)
+    return schemes.anda_product(x, left["exponents"].tolist(), y, fractions(right["scales"]), m=scheme.m,
+                                weight_group=scheme.weight_group, out=scheme.out)
+
+
+def check(a: Encoded, w: Encoded) -> None:
+    assert bits(for_scheme(a.scheme).matmul(a, w)) == wanted(a, w)
+
+
+CASES = [
+    *((Fp16(out=out), k) for out in ("fp32", "fp16") for k in (1, 2, 7, 60)),
+    *((Int8(out=out), k) for out in ("fp32", "fp16") for k in (1, 3, 16, 1030)),
+    *((Anda(m=m, weight_group=group, out=out), k) for m in MS
+      for k, group, out in ((1, 64, "fp32"), (64, 64, "fp32"), (200, 128, "fp32"), (449, 256, "fp16"))),
+]
+
+
+@pytest.mark.parametrize(("scheme", "k"), CASES, ids=lambda x: getattr(x, "name", x))
+def test_product(scheme: Any, k: int) -> None:
+    rng = np.random.default_rng(k)
+    check(operands.encoded(scheme, Axis.ROW, (5, k), rng), operands.encoded(scheme, Axis.COLUMN, (6, k), rng))
+
+
+@pytest.mark.parametrize("scheme", [Fp16(), Int8(), *(Anda(m=m) for m in MS)], ids=lambda s: s.short)
+def test_one_by_one(scheme: Any) -> None:
+    golden = for_scheme(scheme)
+    for x in (1.0, -1.0, 0.0, 3e-7):
+        a, w = golden.encode_activations(np.array([[x]])), golden.encode_weights(np.array([[-x]]))
+        check(a, w)
+        assert golden.matmul(a, w).shape == (1, 1)
+
+
+# The output roundings
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.5, 2.0])
+def test_flush_turns_at_the_midpoint_below_the_smallest_normal(factor: float) -> None:
+    points = (2.0**-126, FLUSH_BELOW, 2.0**-126 - 2.0**-149, 2.0**-149)
+    near = np.array([np.nextafter(factor * p, p * side) for p in points for side in (0, factor, 2 * factor)])
+    both = np.concatenate([near, -near])
+    assert bits(round_fp32_flush(both)) == [fp32_bits(round_to_fp32(Fraction(x))) for x in both.tolist()]
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_output_roundings(x: float) -> None:
+    assert bits(round_fp32_flush(np.array(x))) == fp32_bits(round_to_fp32(Fraction(x)))
+    if abs(x) < 2.0**127:
+        single = np.array(x).astype(np.float32)
+        assert bits(round_fp16(single)) == fp16_bits(round_to_ieee_fp16(Fraction(float(single))))
+
+
+def test_int8_product_at_the_flush_threshold() -> None:
+    """18 631 · 1801 = 2²⁵ − 1: the exact product of these scales is 2⁻¹²⁶ − 2⁻¹⁵¹, a tie that rounds up."""
+    codes = np.ones((2, 1), np.int8)
+    left = np.float32([18631, np.nextafter(np.float32(18631), 0)]) * np.float32(2.0**-90)
+    right = np.float32([1801, np.nextafter(np.float32(1801), 0)]) * np.float32(2.0**-61)
+    a = Encoded(Int8(), Axis.ROW, (2, 1), {"codes": codes, "scales": left})
+    w = Encoded(Int8(), Axis.COLUMN, (2, 1), {"codes": codes, "scales": right})
+    check(a, w)
+    assert for_scheme(Int8()).matmul(a, w).tolist() == [[2.0**-126, 0], [0, 0]]
+
+
+# Single semantic steps
+
+
+def test_fp16_adds_in_ascending_k() -> None:
+    golden = for_scheme(Fp16())
+    x = np.array([[2.0**15, 1, -(2.0**15), 1]])
+    w = np.array([[2.0**15, 2.0**-8, 2.0**15, 2.0**-8]])
+    assert golden.matmul(golden.encode_activations(x), golden.encode_weights(w)) == 2.0**-8
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.data(), st.integers(1, 12))
+def test_fp16_any_codes(data: st.DataObject, k: int) -> None:
+    a, w = (data.draw(nps.arrays(np.uint16, (2, k))) for _ in range(2))
+    check(Encoded(Fp16(), Axis.ROW, (2, k), {"codes": a}), Encoded(Fp16(), Axis.COLUMN, (2, k), {"codes": w}))
+
+
+def test_int8_largest_sums_are_exact_and_rounded_before_scaling() -> None:
+    k = Int8.max_k - 1
+    x, y = np.full((2, k), -128, np.int8), np.full((2, k), 127, np.int8)
+    y[1, ::3], x[1, 1::7] = 126, 127
+    scales = np.array([3 / 7, 1.1], np.float32)
+    a = Encoded(Int8(), Axis.ROW, x.shape, {"codes": x, "scales": scales})
+    w = Encoded(Int8(), Axis.COLUMN, y.shape, {"codes": y, "scales": scales})
+    sums = x.astype(np.int64) @ y.T.astype(np.int64)
+    assert (sums != sums.astype(np.float32)).any()
+    check(a, w)
+
+
+def test_anda_sum_of_26_bits_is_rounded() -> None:
+    """At m = 16 a group's sum may exceed 24 bits: the conversion to FP32 rounds, ties included."""
+    rows = np.full((4, 64), 65535, np.int32)
+    rows[:, 63] -= [0, 1, 2, 3]
+    columns = np.full((3, 64), -8, np.int8)
+    columns[:, 63] = [-8, 1, 2]
+    scheme = Anda(m=16, weight_group=64)
+    a = Encoded(scheme, Axis.ROW, (4, 64), {"codes": rows, "exponents": np.full((4, 1), 30, np.uint8)})
+    w = Encoded(scheme, Axis.COLUMN, (3, 64), {"codes": columns, "scales": np.ones((3, 1), np.float16)})
+    sums = rows.astype(np.int64) @ columns.T.astype(np.int64)
+    assert (sums != sums.astype(np.float32)).any()
+    check(a, w)
+
+
+def test_anda_groups_that_share_a_weight_scale_are_scaled_one_by_one() -> None:
+    """Scaling the sum of both groups once would give another result for one of these seeds at least."""
+    scheme, golden = Anda(m=13), for_scheme(Anda(m=13))
+    differs = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        a = golden.encode_activations(rng.standard_normal((2, 128)))
+        w = golden.encode_weights(rng.standard_normal((2, 128)))
+        check(a, w)
+        codes = w.arrays["codes"].astype(np.float64)
+        first, second = (np.float32(a.values[:, s] @ codes[:, s].T) for s in (np.s_[:64], np.s_[64:]))
+        differs += ((first + second) * np.float32(w.arrays["scales"].T) != golden.matmul(a, w)).any()
+    assert scheme.weight_group == 128
+    assert differs
+
+
+# Encoding
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=3, max_size=3),
+                min_size=1, max_size=3))
+def test_int8_encoding(rows: list[list[float]]) -> None:
+    arrays = for_scheme(Int8()).encode_activations(np.array(rows)).arrays
+    for row, codes, scale in zip(rows, arrays["codes"], fractions(arrays["scales"]), strict=True):
+        assert (codes.tolist(), scale) == schemes.int8_encode(row)
+
+
+@settings(deadline=None, max_examples=50)
+@given(nps.arrays(np.float32, (2, 70), elements=st.floats(-4.5e5, 4.5e5, width=32)))
+def test_anda_weight_encoding(w: np.ndarray) -> None:
+    arrays = for_scheme(Anda(weight_group=64)).encode_weights(w).arrays
+    for row, codes, scales in zip(w.tolist(), arrays["codes"], fractions(arrays["scales"]), strict=True):
+        assert (codes.tolist(), scales) == schemes.anda_weight_groups(row, 64)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.floats(-65519, 65519))
+def test_fp16_encoding(x: float) -> None:
+    codes = for_scheme(Fp16()).encode_weights(np.array([[x]])).arrays["codes"]
+    assert codes == fp16_bits(round_to_ieee_fp16(Fraction(x)))
+
+
+@pytest.mark.parametrize("m", MS)
+def test_anda_every_fp16_code_alone(m: int) -> None:
+    """All codes as the one element of their group against the scalar format; some against the oracle too."""
+    codes, exponents = align(np.arange(1 << 16, dtype=np.uint16)[:, None], m=m)
+    scalar = AndaFormat(mantissa=m)
+    for code, (mantissas, exponent) in enumerate(zip(codes.tolist(), exponents[:, 0].tolist(), strict=True)):
+        assert scalar.encode([code]) == (exponent, mantissas)
+    for code in range(m, 1 << 16, 13):
+        assert schemes.anda_group([code], m) == ([codes[code, 0]], exponents[code, 0])
+
+
+@pytest.mark.parametrize("m", MS)
+def test_anda_groups(m: int) -> None:
+    codes = operands.fp16_codes((8, 150), np.random.default_rng(m))
+    codes[0] = 0  # an empty group has E = 1
+    codes[1] &= 0x83FF  # subnormals only
+    codes[2:, 64:128] = (codes[2:, 64:128] & 0x83FF) | 0x3C00 - (np.arange(64, dtype=np.uint16) % 14 << 10)
+    mantissas, exponents = align(codes, m=m)
+    for row in range(8):
+        for g in range(3):
+            span = np.s_[64 * g : 64 * g + 64]
+            group = codes[row, span].tolist()
+            assert (mantissas[row, span].tolist(), exponents[row, g]) == schemes.anda_group(group, m)
+            assert (exponents[row, g], mantissas[row, span].tolist()) == AndaFormat(mantissa=m).encode(group)
+
+
+# Shapes beyond the blocks in which a golden model computes
+
+
+@pytest.mark.parametrize("scheme", [Fp16(), Int8(), Anda(m=6)], ids=lambda s: s.short)
+@pytest.mark.parametrize("shape", [(300, 600, 65), (1, 70_000, 2), (2, 3, 2100)])
+def test_blocks_do_not_show(scheme: Any, shape: tuple[int, int, int]) -> None:
+    """Every output equals the product of its own row and column alone."""
+    m, n, k = shape
+    golden, rng = for_scheme(scheme), np.random.default_rng(shape)
+    x, y = rng.standard_normal((m, k)), rng.standard_normal((n, k))
+    a, w = golden.encode_activations(x), golden.encode_weights(y)
+    whole = golden.matmul(a, w)
+    some = zip(rng.integers(m, size=20), rng.integers(n, size=20), strict=True)
+    for i, j in [(0, 0), (m - 1, n - 1), *some]:
+        one = golden.matmul(golden.encode_activations(x[i : i + 1]), golden.encode_weights(y[j : j + 1]))
+        assert one[0, 0] == whole[i, j]
+    assert np.array_equal(golden.matmul(a, w), whole)  # what weights keep changes nothing
