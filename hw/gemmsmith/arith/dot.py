@@ -15,8 +15,8 @@ from gemmsmith.arith.sum import GatedSum, levels
 class PlaneDot(wiring.Component):
     """Dot product Σ a_i · w_i of signed integers, exact.
 
-    For each bit plane of ``w`` the gated ``a`` are summed over the lanes; the planes' sums are combined last. Adding over
-    lanes first keeps the adders as narrow as they can be, and the shifts are paid once, not per lane.
+    For each bit plane of ``w`` the gated ``a`` are summed over the lanes; the planes' sums are combined last. Adding
+    over lanes first keeps the adders as narrow as they can be, and the shifts are paid once, not per lane.
 
     Latency ``levels(lanes) + levels(w_width)`` cycles, one dot product a cycle.
 

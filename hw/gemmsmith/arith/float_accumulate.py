@@ -85,13 +85,13 @@ class FloatAccumulator(wiring.Component):
         product_leads = stages.wire("product_leads", (present & ~lower) | empty)
         far = (distance[5:-1] ^ lower.replicate(2)).any()
         amount = stages.wire("amount", (distance[:5] ^ lower.replicate(5)) | far.replicate(5))
-        trailing = Mux(product_leads, acc & ~empty.replicate(SUM_WIDTH), Cat(Const(0, 1), product, Const(0, 3)))
+        trailing = Mux(product_leads, acc[:] & ~empty.replicate(SUM_WIDTH), Cat(Const(0, 1), product, Const(0, 3)))
         shifted = shift_right_sticky(stages, Cat(Const(0, _GUARD), trailing).as_signed(), amount)
         aligned = shifted ^ (negative & ~product_leads).replicate(_FRAME_WIDTH)
 
         # The one that completes the product's negation is carried in below the last place.
         placed = Cat(Const(0, 2), product, Const(0, 2)) ^ negative.replicate(SUM_WIDTH)
-        leading = Cat((negative & product_leads).replicate(_GUARD), Mux(product_leads, placed, acc))
+        leading = Cat((negative & product_leads).replicate(_GUARD), Mux(product_leads, placed, acc[:]))
         total = stages.wire("total", (Cat(negative, leading) + Cat(negative, aligned))[1 : _FRAME_WIDTH + 1])
         normalized, zeros = normalize(stages, total[:-1], sign=total[-1])
         nonzero = normalized[-1] ^ total[-1]

@@ -14,12 +14,14 @@ from gemmsmith.arith.tech import leaf
 class SerialNegator(wiring.Component):
     """Sign–magnitude bit planes → digits of the two's-complement words, for many lanes at once.
 
-    A word is a sign plane followed by M ≥ 1 magnitude planes, least significant first. Its M + 1 digits are those of the
-    two's-complement word of M + 1 bits: digit i weighs 2^i, the last one −2^M. Negation copies the bits up to and including
-    the lowest one that is set and inverts the rest; the last digit is sign ∧ (magnitude ≠ 0), so a negative zero is a zero.
+    A word is a sign plane followed by M ≥ 1 magnitude planes, least significant first. Its M + 1 digits are those of
+    the two's-complement word of M + 1 bits: digit i weighs 2^i, the last one −2^M. Negation copies the bits up to and
+    including the lowest one that is set and inverts the rest; the last digit is sign ∧ (magnitude ≠ 0), so a negative
+    zero is a zero.
 
-    A digit leaves one cycle after its plane, the last digit two cycles after the last plane, that is while the sign plane of
-    the next word passes: words of M + 1 planes in a row are never held up. Cycles without ``valid`` may come anywhere.
+    A digit leaves one cycle after its plane, the last digit two cycles after the last plane, one cycle after the sign
+    plane of a word that follows at once: words of M + 1 planes in a row are never held up. Cycles without ``valid``
+    may come anywhere.
 
     Parameters
     ----------
@@ -61,7 +63,7 @@ class SerialNegator(wiring.Component):
             m.d.sync += [sign.eq(self.plane), seen.eq(0), lowest.eq(1)]
         with m.Elif(magnitude_plane):
             m.d.sync += [seen.eq(seen | self.plane), lowest.eq(0)]
-        # The last digit takes the sign and ``seen`` of its own word, which the next sign plane replaces only afterwards.
+        # The last digit takes sign and ``seen`` of its own word, which the next sign plane replaces only afterwards.
         m.d.sync += [
             self.o_valid.eq(magnitude_plane | ended),
             self.o_first.eq(magnitude_plane & lowest),
@@ -74,9 +76,9 @@ class SerialNegator(wiring.Component):
 class SerialAccumulator(wiring.Component):
     """Σ 2^i · digit_i − 2^M · digit_M of signed digits that arrive one by one, least significant first.
 
-    The running sum shifts right under the digits, so that it stays narrow; what it loses goes into ``shift_out`` bits below, which
-    start from zero. The result thus stands left-aligned: ``o`` = 2^(shift_out − M) · sum for a word of M + 1 digits, which the
-    reader's scaling undoes without knowing M here.
+    The running sum shifts right under the digits, so that it stays narrow; what it loses goes into ``shift_out`` bits
+    below, which start from zero. The result thus stands left-aligned, ``o`` = 2^(shift_out − M) · sum for a word of
+    M + 1 digits, and nothing here needs to know M.
 
     A digit at the input with ``valid`` is in ``o`` one cycle later; ``o`` holds until the next valid digit.
 
@@ -87,9 +89,9 @@ class SerialAccumulator(wiring.Component):
 
     Members
     -------
-    valid: In(1). first, last: In(1), with ``valid``. digit: In(signed(width)), at most 2^(width−1) − 1 in the last place's
-        negative: the running sum has ``width`` + 1 bits.
-    o: Out(signed(width + 1 + shift_out)).
+    valid: In(1). first, last: In(1), with ``valid``. digit: In(signed(width)).
+    o: Out(signed(width + 1 + shift_out)). The sum fits unless the largest positive digit stands in every place but the
+        last and the most negative one in the last.
 
     Raises
     ------
@@ -110,12 +112,13 @@ class SerialAccumulator(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        # |total| ≤ |total|/2 + 2^(width−1) never leaves −2^width … 2^width − 1: see tests for the extremes.
+        # Halved and a digit added, total stays from −2^width to 2^width − 2, except ... 
         total = Signal(signed(self.width + 1), reset_less=True)
         low = Signal(self.shift_out, reset_less=True)
         with m.If(self.valid):
+            halved = Cat(total[1:], total[-1]).as_signed()
             m.d.sync += [
-                total.eq(leaf("accumulate")(m, Cat(total[1:], total[-1]).as_signed(), self.first, self.digit, self.last)),
+                total.eq(leaf("accumulate")(m, halved, self.first, self.digit, self.last)),
                 low.eq(Cat(low[1:], total[0])),
             ]
             with m.If(self.first):

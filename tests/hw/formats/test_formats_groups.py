@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracle.schemes import anda_group, anda_weight_groups, int8_encode
 
 from gemmsmith.formats import (
     CATALOG,
@@ -28,6 +27,7 @@ from gemmsmith.formats import (
     IntFormat,
     Special,
 )
+from oracle.schemes import anda_group, anda_weight_groups, int8_encode
 
 FLOATS32 = st.floats(width=32, allow_nan=False, allow_infinity=False)
 

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
-from gemmsmith_sim.golden import Encoded, for_scheme
 from pe_bench import Bench, bits, block_of
 
 from gemmsmith.pe import for_scheme as element_for
 from gemmsmith.pe.anda import AndaElement
 from gemmsmith.schemes import Anda, Axis
+from gemmsmith_sim.golden import Encoded, for_scheme
 
 
 def activations(scheme, codes, exponents):

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
-from gemmsmith_sim.golden import Encoded, for_scheme
 from pe_bench import Bench, Block, bits, block_of
 
 from gemmsmith.pe import for_scheme as element_for
 from gemmsmith.pe.int8 import Int8Element
 from gemmsmith.schemes import Axis, Int8
+from gemmsmith_sim.golden import Encoded, for_scheme
 
 
 def encoded(scheme, axis, codes, scales):

@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from oracle import operands as hostile
 
 from gemmsmith.schemes import Anda, Axis, Cadence, Fp16, Int8, Operand, Part, Scheme
 from gemmsmith_sim.golden import Encoded, EncodeError, Golden, for_scheme
 from gemmsmith_sim.golden.base import Array, Layout
+from oracle import operands as hostile
 
 SCHEMES: list[Any] = [Fp16(), Int8(), Anda(m=1), Anda(m=6), Anda(m=16, weight_group=64, out="fp16")]
 every_scheme = pytest.mark.parametrize("scheme", SCHEMES, ids=lambda s: s.short)

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
-from oracle import operands, schemes
-from oracle.exact import fp16_bits, fp32_bits, round_to_fp32, round_to_ieee_fp16
 
 from gemmsmith.formats import AndaFormat
 from gemmsmith.schemes import Anda, Axis, Fp16, Int8
 from gemmsmith_sim.golden import Encoded, for_scheme
 from gemmsmith_sim.golden.anda import align
 from gemmsmith_sim.golden.floats import FLUSH_BELOW, round_fp16, round_fp32_flush
+from oracle import operands, schemes
+from oracle.exact import fp16_bits, fp32_bits, round_to_fp32, round_to_ieee_fp16
 
 MS = range(1, 17)
 

