@@ -1,6 +1,7 @@
 import hashlib
 
 import pytest
+
 from gemmsmith_sim.cache import atomic_dir, atomic_write, cache_dir, digest
 
 

@@ -1,7 +1,7 @@
 """Mapped netlists as Verilog, to simulate what synthesis made of a design."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ..cache import atomic_dir, cache_dir, digest
@@ -20,6 +20,9 @@ _LINT_OFF = "".join(
     for rule in ("DECLFILENAME", "GENUNNAMED", "INITIALDLY", "MULTITOP", "PINMISSING", "TIMESCALEMOD",
                  "UNDRIVEN", "UNUSEDPARAM", "UNUSEDSIGNAL", "WIDTHEXPAND", "WIDTHTRUNC")
 )  # fmt: skip
+
+_MODULE = re.compile(r"(?:\(\*[^;]*?\*\)\s*)?\bmodule\s+([\w$\\]+).*?\bendmodule\b", re.DOTALL)
+"""A module with the attribute before it; its name is the group."""
 
 
 def netlist_verilog(
@@ -51,14 +54,30 @@ def netlist_verilog(
             (work / "netlist.json").unlink()
             netlist = work / "netlist.v"
             netlist.write_text(_LINT_OFF + netlist.read_text())
-            (work / "cells.v").write_text(_LINT_OFF + _with_includes(yosys_share() / family.models, set()))
+            models = _only(result.cells, _with_includes(yosys_share() / family.models, set()))
+            (work / "cells.v").write_text(_LINT_OFF + models)
     return [directory / "netlist.v", directory / "cells.v"]
 
 
 def _with_includes(path: Path, seen: set[Path]) -> str:
-    """The text of a Verilog file with its includes put in, each once, and without ``specify`` blocks."""
+    """The text of a Verilog file with its includes put in, each once, without comments and delays."""
     if path in seen:
         return ""
     seen.add(path)
-    text = re.sub(r"\bspecify\b.*?\bendspecify\b", "", path.read_text(), flags=re.DOTALL)
+    text = re.sub(r"//[^\n]*|/\*.*?\*/|\bspecify\b.*?\bendspecify\b", "", path.read_text(), flags=re.DOTALL)
     return re.sub(r'`include "([^"]+)"', lambda match: _with_includes(path.parent / match[1], seen), text)
+
+
+def _only(cells: Iterable[str], text: str) -> str:
+    """Drop the modules that ``cells`` do not need: a large memory's model takes minutes to read.
+
+    What stands between modules, compiler directives, is kept.
+    """
+    bodies = {match[1]: match[0] for match in _MODULE.finditer(text)}
+    needed: set[str] = set()
+    pending = {cell for cell in cells if cell in bodies}
+    while pending:
+        needed |= pending
+        words = {word for cell in pending for word in re.findall(r"[\w$\\]+", bodies[cell])}
+        pending = (words & bodies.keys()) - needed
+    return _MODULE.sub(lambda match: match[0] if match[1] in needed else "", text)

@@ -222,9 +222,7 @@ def _parse(report: dict[str, Any]) -> dict[str, Any]:
         "clock": clock,
         "fmax": round(slowest["achieved"], 2),
         "utilization": {
-            site: (count["used"], count["available"])
-            for site, count in report["utilization"].items()
-            if count["used"]
+            site: (count["used"], count["available"]) for site, count in report["utilization"].items() if count["used"]
         },
         "critical_path": [(s["type"], s["to"]["cell"], round(s["delay"], 3)) for s in (paths or [[]])[0]],
     }

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from .anchors import Anchor
@@ -55,16 +56,16 @@ def table(measurements: Sequence[Measurement], *, anchors: Iterable[Anchor] = ()
     ours, theirs = _rows(measurements, anchors)
     result = Table(
         title=get_target(measurements[0].synth.target).title,
-        caption="\n".join(provenance(measurements)),
+        caption=escape("\n".join(provenance(measurements))),
         caption_justify="left",
     )
     for column in _HEADER:
         result.add_column(column, justify="left" if column == "unit" else "right")
     for row in ours:
-        result.add_row(*row)
+        result.add_row(*map(escape, row))
     result.add_section()
     for row in theirs:
-        result.add_row(*row, style="dim")
+        result.add_row(*map(escape, row), style="dim")
     return result
 
 

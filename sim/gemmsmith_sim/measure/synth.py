@@ -161,9 +161,7 @@ def _check_sources(sources: Iterable[Path]) -> list[Path]:
     return files
 
 
-def _script(
-    family: Target, files: list[Path], top: str, *, dsp: bool, flatten: bool, options: Sequence[str]
-) -> str:
+def _script(family: Target, files: list[Path], top: str, *, dsp: bool, flatten: bool, options: Sequence[str]) -> str:
     reads = [f"{_READ[file.suffix]} {file.name}" for file in files if file.suffix in _READ]
     first, *others = family.depth_stops
     stops = " ".join([f"t:{first}", *(f"t:{other} %u" for other in others)])  # a union, in Yosys' postfix

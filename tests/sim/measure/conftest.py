@@ -35,9 +35,9 @@ def mac(source):
             reg signed [2:0] ra = 0, rb = 0;
             initial acc = 0;
             always @(posedge clk) begin
-                ra <= rst ? 3'd0 : a;
-                rb <= rst ? 3'd0 : b;
-                acc <= rst ? 8'd0 : acc + ra * rb;
+                ra <= rst ? 3'sd0 : a;
+                rb <= rst ? 3'sd0 : b;
+                acc <= rst ? 8'sd0 : acc + ra * rb;
             end
         endmodule
         """,

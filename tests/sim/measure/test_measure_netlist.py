@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from gemmsmith_sim.measure import netlist_verilog, synthesize, tools
 
 _PROVE = """
@@ -47,9 +48,7 @@ def test_the_proof_can_fail(mac, tmp_path):
 def test_netlist_passes_the_linter(mac, tmp_path, target):
     files = netlist_verilog(synthesize([mac], "mac", target, dsp=False))
     log = tmp_path / "log"
-    tools.run(
-        "verilator", ["--lint-only", "-Wall", "--top-module", "mac", *map(str, files)], cwd=tmp_path, log=log
-    )
+    tools.run("verilator", ["--lint-only", "-Wall", "--top-module", "mac", *map(str, files)], cwd=tmp_path, log=log)
     assert "%Warning" not in log.read_text()
 
 
@@ -98,8 +97,7 @@ def test_netlist_in_verilator(mac, tmp_path, target):
     )
     rng = random.Random(1)
     stimulus = [
-        (int(cycle == 0 or rng.random() < 0.01), rng.randrange(-4, 4), rng.randrange(-4, 4))
-        for cycle in range(2000)
+        (int(cycle == 0 or rng.random() < 0.01), rng.randrange(-4, 4), rng.randrange(-4, 4)) for cycle in range(2000)
     ]
     text = "".join(f"{rst} {a} {b}\n" for rst, a, b in stimulus)
     output = subprocess.run([tmp_path / "sim"], input=text, capture_output=True, text=True, check=True).stdout

