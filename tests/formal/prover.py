@@ -28,6 +28,7 @@ smtbmc yices
 [script]
 read_rtlil design.il
 prep -top design
+memory_map
 
 [files]
 design.il

@@ -84,7 +84,7 @@ def anda_weight_groups(row: Sequence[float], size: int) -> tuple[list[int], list
 def anda_product(a: Rows, exponents: Rows, w: Rows, w_scales: Sequence[Sequence[Fraction]], *, m: int,
                  weight_group: int, out: str) -> list[list[int]]:
     share = weight_group // GROUP
-    result = []
+    result: list[list[int]] = []
     for x, e in zip(a, exponents, strict=True):
         result.append([])
         for y, s in zip(w, w_scales, strict=True):

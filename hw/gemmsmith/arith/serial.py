@@ -90,8 +90,7 @@ class SerialAccumulator(wiring.Component):
     Members
     -------
     valid: In(1). first, last: In(1), with ``valid``. digit: In(signed(width)).
-    o: Out(signed(width + 1 + shift_out)). The sum fits unless the largest positive digit stands in every place but the
-        last and the most negative one in the last.
+    o: Out(signed(width + 1 + shift_out)), exact.
 
     Raises
     ------
@@ -112,7 +111,7 @@ class SerialAccumulator(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        # Halved and a digit added, total stays from −2^width to 2^width − 2, except ... 
+        # With digits from −h to h − 1: halved, rounded down, a digit added or taken away, −2h … 2h − 2 maps to itself.
         total = Signal(signed(self.width + 1), reset_less=True)
         low = Signal(self.shift_out, reset_less=True)
         with m.If(self.valid):

@@ -15,7 +15,7 @@ import re
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib.wiring import Component, In, Member, Out
 
 from .axi import AxiLite, Response
@@ -201,39 +201,39 @@ class RegisterBank(Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        write_address, write_data, write_strobe = self._take_writes(m)
-        write = Signal()
-        m.d.comb += write.eq(~self.bus.aw.ready & ~self.bus.w.ready & ~self.bus.b.valid)
+        b = self.bus.b
+        selected, word, strobe, write = self._take_writes(m)
         with m.If(write):
-            m.d.sync += self.bus.b.valid.eq(1)
-        with m.Elif(self.bus.b.ready):
-            m.d.sync += self.bus.b.valid.eq(0)
-
-        with m.If(write):
-            m.d.sync += self.bus.b.payload.resp.eq(self._response(write_address))
-        for register in self._map.registers:
-            hit = write & (write_address == register.offset // WORD_BYTES)
-            self._update(m, register, write_strobe & hit.replicate(WORD_BYTES), write_data)
+            m.d.sync += [b.valid.eq(1), b.payload.resp.eq(_response(selected))]
+        with m.Elif(b.ready):
+            m.d.sync += b.valid.eq(0)
+        for register, hit in zip(self._map.registers, selected, strict=True):
+            self._update(m, register, strobe & (write & hit).replicate(WORD_BYTES), word)
 
         self._answer_reads(m)
         return m
 
-    def _take_writes(self, m: Module) -> tuple[Signal, Signal, Signal]:
+    def _decode(self, address: Value) -> Value:
+        """One bit per register: does it lie at `address`? Kept decoded in place of the address: that is smaller."""
+        return Cat(address[2:] == register.offset // WORD_BYTES for register in self._map.registers)
+
+    def _take_writes(self, m: Module) -> tuple[Signal, Signal, Signal, Value]:
         """Hold one address and one datum, in whatever order they come, until the answer goes out."""
-        aw, w, b = self.bus.aw, self.bus.w, self.bus.b
-        address = Signal(self._map.addr_width - 2)
+        aw, w = self.bus.aw, self.bus.w
+        selected = Signal(len(self._map.registers))
         word = Signal(WORD_BITS)
         strobe = Signal(WORD_BYTES)
         have_address = Signal()
         have_data = Signal()
+        write = have_address & have_data & ~self.bus.b.valid
         m.d.comb += [aw.ready.eq(~have_address), w.ready.eq(~have_data)]
-        with m.If(have_address & have_data & ~b.valid):
+        with m.If(write):
             m.d.sync += [have_address.eq(0), have_data.eq(0)]
         with m.If(aw.valid & aw.ready):
-            m.d.sync += [have_address.eq(1), address.eq(aw.payload.addr[2:])]
+            m.d.sync += [have_address.eq(1), selected.eq(self._decode(aw.payload.addr))]
         with m.If(w.valid & w.ready):
             m.d.sync += [have_data.eq(1), word.eq(w.payload.data), strobe.eq(w.payload.strb)]
-        return address, word, strobe
+        return selected, word, strobe, write
 
     def _update(self, m: Module, register: Register, strobe: Value, word: Signal) -> None:
         """Write the bytes of a register that `strobe` selects."""
@@ -253,24 +253,35 @@ class RegisterBank(Component):
 
     def _answer_reads(self, m: Module) -> None:
         ar, r = self.bus.ar, self.bus.r
-        address = Signal(self._map.addr_width - 2)
+        selected = Signal(len(self._map.registers))
         have_address = Signal()
+        values = [
+            getattr(self, register.name) & hit.replicate(register.width)
+            for register, hit in zip(self._map.registers, selected, strict=True)
+            if register.access != "pulse"
+        ]
         m.d.comb += ar.ready.eq(~have_address)
         with m.If(ar.valid & ar.ready):
-            m.d.sync += [have_address.eq(1), address.eq(ar.payload.addr[2:])]
+            m.d.sync += [have_address.eq(1), selected.eq(self._decode(ar.payload.addr))]
         with m.If(have_address & ~r.valid):
-            m.d.sync += [have_address.eq(0), r.valid.eq(1), r.payload.resp.eq(self._response(address))]
-            with m.Switch(address):
-                for register in self._map.registers:
-                    with m.Case(register.offset // WORD_BYTES):
-                        readable = 0 if register.access == "pulse" else getattr(self, register.name)
-                        m.d.sync += r.payload.data.eq(readable)
-                with m.Default():
-                    m.d.sync += r.payload.data.eq(0)
+            m.d.sync += [
+                have_address.eq(0),
+                r.valid.eq(1),
+                r.payload.resp.eq(_response(selected)),
+                r.payload.data.eq(_either(values)),
+            ]
         with m.If(r.valid & r.ready):
             m.d.sync += r.valid.eq(0)
 
-    def _response(self, address: Signal) -> Any:
-        """OKAY where a register lies, SLVERR elsewhere."""
-        mapped = address.matches(*(register.offset // WORD_BYTES for register in self._map.registers))
-        return Mux(mapped, Response.OKAY, Response.SLVERR)
+
+def _response(selected: Value) -> Value:
+    """OKAY where a register lies, SLVERR elsewhere."""
+    return Mux(selected.any(), Response.OKAY, Response.SLVERR)
+
+
+def _either(values: list[Value]) -> Value:
+    """Bitwise OR of values of which at most one is not zero, as a balanced tree."""
+    if len(values) <= 1:
+        return values[0] if values else Const(0)
+    half = len(values) // 2
+    return _either(values[:half]) | _either(values[half:])

@@ -22,14 +22,15 @@ WEIGHT = 4
 DIGIT_SUM = WEIGHT + levels(LANES)
 """Bits of Σ digit · weight over the lanes: −512 … 448."""
 CONVERT_STAGES, SCALE_STAGES, ADD_STAGES, HALF_STAGES = 2, 4, 4, 1
-"""Pipeline registers of the tail's parts. A core may have a result every ``ADD_STAGES`` cycles: groups of M ≥ 3 never wait."""
+"""Pipeline registers of the tail's parts. A core may have a result every ``ADD_STAGES`` cycles, so that groups of
+M ≥ 3 never wait for the tail."""
 
 
 class AndaElement(ProcessingElement):
     """64 lanes, one bit plane a cycle: a group of 64 products takes M + 1 cycles, M chosen at run time.
 
-    The row edge turns sign–magnitude planes into two's-complement digits, least significant first, so that the core is no more
-    than 64 gated weights, an adder tree and a shift-right accumulator; its result is S · 2^(m_max − M).
+    The row edge turns sign–magnitude planes into two's-complement digits, least significant first, so that the core
+    is no more than 64 gated weights, an adder tree and a shift-right accumulator; its result is S · 2^(m_max − M).
 
     Parameters
     ----------

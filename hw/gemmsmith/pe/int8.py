@@ -39,10 +39,14 @@ class Int8Element(ProcessingElement):
         self.lanes = lanes
         codes = CODE * lanes
         self.operands = (
-            Operand(name="a_codes", axis=Axis.ROW, width=codes, cadence=Cadence.BEAT, doc="INT8 codes, lane 0 lowest"),
-            Operand(name="w_codes", axis=Axis.COLUMN, width=codes, cadence=Cadence.BEAT, doc="INT8 codes, lane 0 lowest"),
-            Operand(name="a_scale", axis=Axis.ROW, width=32, cadence=Cadence.BLOCK, part=Part.TAIL, doc="FP32 scale of the row of A"),
-            Operand(name="w_scale", axis=Axis.COLUMN, width=32, cadence=Cadence.BLOCK, part=Part.TAIL, doc="FP32 scale of the row of W"),
+            Operand(name="a_codes", axis=Axis.ROW, width=codes, cadence=Cadence.BEAT,
+                    doc="INT8 codes, lane 0 lowest"),
+            Operand(name="w_codes", axis=Axis.COLUMN, width=codes, cadence=Cadence.BEAT,
+                    doc="INT8 codes, lane 0 lowest"),
+            Operand(name="a_scale", axis=Axis.ROW, width=32, cadence=Cadence.BLOCK, part=Part.TAIL,
+                    doc="FP32 scale of the row of A"),
+            Operand(name="w_scale", axis=Axis.COLUMN, width=32, cadence=Cadence.BLOCK, part=Part.TAIL,
+                    doc="FP32 scale of the row of W"),
         )
         self.group = lanes
         self.result = Cadence.BLOCK
@@ -50,9 +54,8 @@ class Int8Element(ProcessingElement):
         self.row_payload = self.column_payload = codes
         self.edge_latency = 1
         self.core_latency = levels(lanes) + levels(CODE) + 1
-        # The operands of a result are held until the second product has started.
-        self.tail_interval = 1 + CONVERT_STAGES + SCALE_STAGES
-        self.tail_latency = self.tail_interval + SCALE_STAGES
+        self.tail_interval = SCALE_STAGES + 1  # never when the result before it takes its second turn
+        self.tail_latency = CONVERT_STAGES + 2 * SCALE_STAGES
         if scheme.out == "fp16":
             self.tail_latency += HALF_STAGES
 
@@ -108,8 +111,10 @@ class Int8Core(Core):
 
 
 class Int8Tail(Tail):
-    """(float(S) · a_scale) · w_scale, each step rounded to FP32. A block gives one result per core, so one multiplier does both
-    products in turn: ``tail_interval`` cycles pass until the next core's result may come.
+    """(float(S) · a_scale) · w_scale, each step rounded to FP32.
+
+    A core has one result per block, so one multiplier does both products in turn: ``tail_interval`` cycles pass until
+    the next core's result may come.
     """
 
     def elaborate(self, platform: Any) -> Module:
@@ -117,17 +122,20 @@ class Int8Tail(Tail):
         half = self.pe.scheme.out == "fp16"
         m.submodules.convert = convert = IntToFloat(width=SUM, exponent_width=1, stages=CONVERT_STAGES)
         m.submodules.scale = scale = FloatMultiply(stages=SCALE_STAGES)
-        total, a_scale, w_scale = (Signal(width, reset_less=True, name=name)
-                                   for name, width in (("total", SUM), ("a_scale", 32), ("w_scale", 32)))
-        with m.If(self.ctl.valid):
-            m.d.sync += [total.eq(self.i), a_scale.eq(self.a_scale), w_scale.eq(self.w_scale)]
-
-        second = delay(m, self.ctl.valid, 1 + convert.latency + scale.latency, name="second")
+        # The first product takes the number and both scales as they leave the conversion; the second, ``scale.latency``
+        # cycles later, the first one's result and the kept scale of the weights.
+        first = delay(m, self.ctl.valid, convert.latency, name="first")
+        a_scale = delay(m, self.a_scale, convert.latency, name="a_scale", reset_less=True)
+        w_scale = delay(m, self.w_scale, convert.latency, name="w_scale", reset_less=True)
+        kept = Signal.like(self.w_scale, reset_less=True)
+        with m.If(first):
+            m.d.sync += kept.eq(w_scale)
+        second = delay(m, first, scale.latency, name="second")
         done = delay(m, second, scale.latency, name="done")
         m.d.comb += [
-            convert.i.eq(total),
+            convert.i.eq(self.i),
             scale.a.eq(Mux(second, scale.o, convert.o)),
-            scale.b.eq(Mux(second, w_scale, a_scale)),
+            scale.b.eq(Mux(second, kept, a_scale)),
         ]
         if half:
             m.submodules.half = to_half = FloatToHalf(stages=HALF_STAGES)

@@ -23,12 +23,13 @@ class Anda(Scheme):
        saturate to the largest finite FP16. An all-zero group has E = 1.
     2. Weight encoding ``w4``: symmetric, codes −8..7, one FP16 scale per ``weight_group`` along K:
        s = FP16(absmax / 7) (1 if the group is all zero; the smallest normal FP16 if it would be subnormal),
-       q = clip(RNE(w / s), −8, 7) by float32 division.
+       q = clip(RNE(w / s), −8, 7). w is rounded to FP32, and so are both quotients, before they are rounded to
+       FP16 or to an integer: float32 arithmetic. A scale is a positive normal FP16 number.
     3. Per activation group: S = Σ ±mantissa · q, exact (|S| < 2²⁶).
     4. t = RNE₃₂(S · 2^(E − 15 − (m − 1))); u = RNE₃₂(t · s); acc ← RNE₃₂(acc + u), not fused, ascending
        groups, from +0. Each activation group is scaled by itself even where two share a weight scale. Results
        below the normal range become +0; a zero is +0.
-    5. ``out=fp16``: one more rounding, to nearest even, subnormals kept, overflow to infinity.
+    5. ``out=fp16``: one more rounding, to nearest even, subnormals kept, overflow to infinity; a zero is +0.
 
     K tails are zero codes, a group may be partly filled; groups of A and W both start at k = 0.
 

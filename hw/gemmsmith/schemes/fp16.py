@@ -19,7 +19,7 @@ class Fp16(Scheme):
     2. The product of two codes is exact (22 significand bits, multiples of 2⁻⁴⁸) and representable in FP32.
     3. acc ← RNE₃₂(acc + product), starting from +0, ascending k, one accumulator per output. No partial sums.
        A zero sum is +0. Neither underflow nor overflow can occur below K = 2⁹⁵.
-    4. ``out=fp16``: one more rounding, to nearest even, subnormals kept, overflow to infinity.
+    4. ``out=fp16``: one more rounding, to nearest even, subnormals kept, overflow to infinity; a zero is +0.
 
     K tails are zero codes: acc + 0 = acc.
     """

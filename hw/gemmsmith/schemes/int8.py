@@ -15,12 +15,13 @@ class Int8(Scheme):
     Semantics, in order:
 
     1. Encoding: s = FP32(absmax / 127) by float32 division (1 if the row is all zero; the smallest normal
-       FP32 if it would be subnormal); q = clip(RNE(x / s), −127, 127) by float32 division. The code −128 is
-       never made by the encoder, but the hardware multiplies it exactly.
+       FP32 if it would be subnormal); q = clip(RNE(x / s), −127, 127) by float32 division. x is rounded to
+       FP32 first. The code −128 is never made by the encoder, but the hardware multiplies it exactly. A scale
+       is a positive normal FP32 number.
     2. S = Σ a·w over the whole K, exact in 32 bits: K ≤ 131 072 (2³¹ / 2¹⁴; larger K is refused).
     3. o = RNE₃₂(RNE₃₂(RNE₃₂(S) · s_a) · s_w). Results below the normal range become +0, overflow is an
        infinity.
-    4. ``out=fp16``: one more rounding, to nearest even, subnormals kept, overflow to infinity.
+    4. ``out=fp16``: one more rounding, to nearest even, subnormals kept, overflow to infinity; a zero is +0.
     """
 
     family: ClassVar[str] = "int8"

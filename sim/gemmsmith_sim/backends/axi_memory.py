@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .base import Channel, MemoryTiming, Response, Rule
-from .bus_common import EventLog, StabilityCheck, StallGenerator
-from .ports import BURST_INCR, INPUTS
+from .bus_common import EventLog, StabilityCheck, StallGenerator, check_burst
+from .ports import INPUTS
 
 BEATS_AHEAD = 512
 """Write beats that the memory buffers before it has seen their address."""
@@ -87,14 +87,7 @@ class AxiMemory:
 
     def _accept(self, cycle: int, channel: Channel, address: int, id_: int, length: int, size: int,
                 burst: int) -> Burst:
-        if burst != BURST_INCR:
-            self._log.add(cycle, channel, Rule.BURST_TYPE, address)
-        if 1 << size > self._data_bytes:
-            self._log.add(cycle, channel, Rule.SIZE_TOO_WIDE, address)
-            size = self._data_bytes.bit_length() - 1
-        end = (address & -(1 << size)) + ((length + 1) << size)
-        if address >> 12 != (end - 1) >> 12:
-            self._log.add(cycle, channel, Rule.CROSSES_4K, address)
+        size = check_burst(self._log, cycle, channel, address, length, size, burst, self._data_bytes)
         return Burst(address, id_, length + 1, size, due=cycle + self._timing.read_latency)
 
     def _commit(self, cycle: int) -> None:

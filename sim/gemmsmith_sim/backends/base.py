@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 RESET_CYCLES = 4
 """Clock edges for which :meth:`Backend.reset` holds the reset."""
 
-REGISTER_CYCLES = 10_000
+REGISTER_CYCLES = 2_000
 """Clock cycles after which a register access without a response is given up."""
 
 
@@ -295,8 +295,8 @@ class Backend(ABC):
             raise ProtocolError("the device broke the AXI protocol:\n" + "\n".join(broken[:10]) + more)
 
 
-def zeroed_memory(memory_bytes: int) -> NDArray[np.uint8]:
-    """A DRAM of ``memory_bytes``; raises ValueError unless they are a positive multiple of 4096."""
+def check_memory_bytes(memory_bytes: int) -> int:
+    """``memory_bytes``; raises ValueError unless they are a positive multiple of 4096."""
     if memory_bytes < 4096 or memory_bytes % 4096:
         raise ValueError(f"memory_bytes must be a positive multiple of 4096, not {memory_bytes!r}")
-    return np.zeros(memory_bytes, np.uint8)
+    return memory_bytes

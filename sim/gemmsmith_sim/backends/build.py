@@ -27,6 +27,9 @@ PREFIX = "Vdut"
 HERE = Path(__file__).parent
 HARNESS = ("harness.cpp", "bus_model.h")
 
+HIDDEN = ("-fvisibility=hidden",)
+"""Libraries of two models in one process define the same symbols: only the harness's interface is visible."""
+
 
 def build_library(verilog: str, top: str) -> Path:
     """The shared library of the module ``top`` in ``verilog``, from the cache or compiled now.
@@ -50,8 +53,9 @@ def _compile_library(verilog: str, top: str, scratch: Path) -> Path:
     for name in HARNESS:
         shutil.copy(HERE / name, scratch)
     with ThreadPoolExecutor(1) as pool:
-        runtime = pool.submit(runtime_objects, ("verilated", "verilated_threads"))
-        objects = compile_units(scratch, {**model_units(scratch, PREFIX), scratch / "harness.cpp": FAST})
+        runtime = pool.submit(runtime_objects, ("verilated", "verilated_threads"), HIDDEN)
+        units = {**model_units(scratch, PREFIX), scratch / "harness.cpp": FAST}
+        objects = compile_units(scratch, units, HIDDEN)
         objects += runtime.result()
     library = scratch / "harness.so"
     run_compiler([*compiler(), "-shared", "-o", library, *objects, "-pthread"])

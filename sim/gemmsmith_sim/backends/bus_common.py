@@ -1,8 +1,9 @@
-"""What the bus models share: stalls, the log, and the rule that VALID waits for READY."""
+"""What the bus models share: stalls, the log, and rules of the protocol."""
 
 from __future__ import annotations
 
 from .base import Channel, Event, Response, Rule
+from .ports import BURST_INCR
 
 MASK64 = (1 << 64) - 1
 
@@ -53,3 +54,17 @@ class StabilityCheck:
         elif self._waiting is not None and payload != self._waiting:
             self._log.add(cycle, self._channel, Rule.PAYLOAD_CHANGED, address)
         self._waiting = payload if valid and not ready else None
+
+
+def check_burst(log: EventLog, cycle: int, channel: Channel, address: int, length: int, size: int, burst: int,
+                data_bytes: int) -> int:
+    """Log what is wrong with a burst's address beat; returns its ``size``, or the bus's own if that is less."""
+    if burst != BURST_INCR:
+        log.add(cycle, channel, Rule.BURST_TYPE, address)
+    if 1 << size > data_bytes:
+        log.add(cycle, channel, Rule.SIZE_TOO_WIDE, address)
+        size = data_bytes.bit_length() - 1
+    end = (address & -(1 << size)) + ((length + 1) << size)
+    if address >> 12 != (end - 1) >> 12:
+        log.add(cycle, channel, Rule.CROSSES_4K, address)
+    return size

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from amaranth.hdl import ClockDomain, Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 from amaranth.sim import Simulator
 
-from .base import REGISTER_CYCLES, Backend, Event, MemoryTiming, zeroed_memory
+from .base import REGISTER_CYCLES, Backend, Event, MemoryTiming, check_memory_bytes
 from .bus_model import Bus
 from .ports import INPUTS, OUTPUTS, Ports
 
@@ -36,7 +37,7 @@ class PySimBackend(Backend):
 
     def __init__(self, dut: wiring.Component, *, memory_bytes: int,
                  timing: MemoryTiming | None = None) -> None:
-        super().__init__(zeroed_memory(memory_bytes), timing or MemoryTiming())
+        super().__init__(np.zeros(check_memory_bytes(memory_bytes), np.uint8), timing or MemoryTiming())
         ports = _ports_of(dut)
         self._bus = Bus(self.memory, self.timing, ports)
         self._inputs = {name: getattr(dut, name) for name in INPUTS if name in ports.inputs}

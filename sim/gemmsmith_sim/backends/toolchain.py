@@ -19,10 +19,12 @@ from .base import MissingToolError
 
 VERILATE_FLAGS = ("--cc", "-O3", "--x-assign", "0", "--x-initial", "0",
                   "-Wno-fatal", "-Wno-lint", "-Wno-style", "--quiet")
-COMPILE_FLAGS = ("-std=gnu++17", "-fPIC", "-fvisibility=hidden",
-                 "-DVM_COVERAGE=0", "-DVM_TRACE=0", "-DNDEBUG")
+COMPILE_FLAGS = ("-std=gnu++17", "-fPIC", "-DVM_COVERAGE=0", "-DVM_TRACE=0", "-DNDEBUG")
 FAST, SLOW = "-O2", "-O1"
 """Optimisation of what runs every cycle, and of what runs once."""
+
+UNIT_BYTES = 500_000
+"""Source text worth a compilation unit of its own."""
 
 
 @cache
@@ -81,7 +83,8 @@ def model_units(directory: Path, prefix: str) -> dict[Path, str]:
     """Verilator's files gathered into few compilation units, as each reads the same long headers."""
     files = sorted(directory.glob(f"{prefix}*.cpp"), key=lambda path: -path.stat().st_size)
     slow = [path for path in files if path.stem.endswith("Slow")]
-    fast: list[list[Path]] = [[] for _ in range(os.cpu_count() or 1)]
+    total = sum(path.stat().st_size for path in files)
+    fast: list[list[Path]] = [[] for _ in range(min(os.cpu_count() or 1, 1 + total // UNIT_BYTES))]
     for path in files:
         if path not in slow:
             min(fast, key=lambda unit: sum(p.stat().st_size for p in unit)).append(path)
@@ -108,11 +111,11 @@ def compile_units(directory: Path, units: Mapping[Path, str], flags: Iterable[st
         return list(pool.map(compile_unit, units.items()))
 
 
-def runtime_objects(names: Iterable[str]) -> list[Path]:
+def runtime_objects(names: Iterable[str], flags: tuple[str, ...] = ()) -> list[Path]:
     """Files of Verilator's run-time, compiled once for all models."""
     include = verilator_root() / "include"
-    return [cached(f"{name}.o", (), lambda scratch, source=include / f"{name}.cpp":  # type: ignore[misc]
-                   compile_units(scratch, {source: SLOW})[0]) for name in names]
+    return [cached(f"{name}.o", flags, lambda scratch, source=include / f"{name}.cpp":  # type: ignore[misc]
+                   compile_units(scratch, {source: SLOW}, flags)[0]) for name in names]
 
 
 def run_compiler(arguments: Iterable[str | Path]) -> None:

@@ -7,7 +7,9 @@ from ctypes import POINTER, Structure, byref, c_int, c_uint8, c_uint32, c_uint64
 from functools import cache
 from pathlib import Path
 
-from .base import REGISTER_CYCLES, Backend, Channel, Event, MemoryTiming, Response, Rule, zeroed_memory
+import numpy as np
+
+from .base import REGISTER_CYCLES, Backend, Channel, Event, MemoryTiming, Response, Rule, check_memory_bytes
 from .build import build_library
 from .bus_common import StallGenerator
 
@@ -77,7 +79,7 @@ class VerilatorBackend(Backend):
 
     def __init__(self, verilog: str, *, top: str, memory_bytes: int,
                  timing: MemoryTiming | None = None) -> None:
-        super().__init__(zeroed_memory(memory_bytes), timing or MemoryTiming())
+        super().__init__(np.zeros(check_memory_bytes(memory_bytes), np.uint8), timing or MemoryTiming())
         self._library = _load(build_library(verilog, top))
         self._final_cycles = 0
         self._harness: int | None = self._library.harness_create(

@@ -90,9 +90,21 @@ class Driver:
             if (found := self._read(name)) != expected:
                 raise DriverError(f"{name} of the co-processor is {found:#x}, but {expected:#x} was described")
 
+    def place(self, encoded: Encoded) -> Placed:
+        """Puts a matrix, activations or weights, into memory, where it stays.
+
+        Raises ``DriverError`` if the device computes another scheme, or memory is full.
+        """
+        pe = self._element(encoded.scheme)
+        groups = pe.groups(encoded.shape[1])
+        operands = pe.select(encoded.axis, None)
+        packed = golden_for(encoded.scheme).pack(encoded, operands)
+        return Placed(encoded, {o.name: self.place_bytes(
+            o, packed[o.name], self.device.plan.stride(o, groups=groups, mode=pe.mode)) for o in operands})
+
     def load_weights(self, w: Encoded) -> Placed:
         """Puts weights into memory, where they stay."""
-        return self._place(w, self._element(w.scheme))
+        return self.place(w)
 
     def matmul(self, a: Encoded, w: Encoded | Placed) -> NDArray[Any]:
         """O = A · Wᵀ on the device: M × N, float32 or (``out=fp16``) float16.
@@ -106,7 +118,7 @@ class Driver:
             raise DriverError(f"activations {a.scheme.short} of K = {a.shape[1]} do not go with weights "
                               f"{weights.scheme.short} of K = {weights.shape[1]}")
         pe = self._element(a.scheme)
-        where = {**self._place(a, pe).where, **placed_w.where}
+        where = {**self.place(a).where, **placed_w.where}
         raw = self.run(where, m=a.shape[0], n=weights.shape[0], groups=pe.groups(a.shape[1]), mode=pe.mode)
         self._free = mark
         return raw.view(np.float32 if a.scheme.out == "fp32" else np.float16)
@@ -120,7 +132,7 @@ class Driver:
         o_address = self._allocate(m * n * width)
         self.describe(where, o=(o_address, n * width), m=m, n=n, groups=groups, mode=mode)
         self.start()
-        self.finish(max_cycles=self._patience(m, n, groups, mode))
+        self.finish(max_cycles=self.patience(m=m, n=n, groups=groups, mode=mode))
         self.outputs += m * n
         raw = self.transport.memory[o_address:o_address + m * n * width]
         return raw.copy().view(f"<u{width}").reshape(m, n)
@@ -155,6 +167,16 @@ class Driver:
         self._check_events()
         self.total += Counters(**{f.name: self._read(f.name) for f in fields(Counters)})
 
+    def patience(self, *, m: int, n: int, groups: int, mode: int) -> int:
+        """Cycles after which a job counts as stuck: ten times what a slow memory would take, and more."""
+        device = self.device
+        blocks = -(-m // device.rows) * -(-n // device.cols)
+        row_bytes = sum(device.plan.stride(o, groups=groups,
+                                           mode=mode) * device.tile.count(o.axis) for o in device.pe.operands)
+        block = device.pe.schedule(groups=groups, mode=mode, share=device.share).block
+        lines = 64 * (device.rows + device.cols)
+        return 10_000 + 10 * blocks * (block + 64 * row_bytes * 8 // device.plan.bus_width + lines)
+
     def _wait_by_polling(self, max_cycles: int) -> None:
         for _ in range(max_cycles):
             if self._read("events") & _DONE:
@@ -168,13 +190,6 @@ class Driver:
         region[:, :rows.shape[1]] = rows
         region[:, rows.shape[1]:] = 0
         return address, stride
-
-    def _place(self, encoded: Encoded, pe: ProcessingElement) -> Placed:
-        groups = pe.groups(encoded.shape[1])
-        operands = pe.select(encoded.axis, None)
-        packed = golden_for(encoded.scheme).pack(encoded, operands)
-        return Placed(encoded, {o.name: self.place_bytes(
-            o, packed[o.name], self.device.plan.stride(o, groups=groups, mode=pe.mode)) for o in operands})
 
     def _element(self, scheme: Scheme) -> ProcessingElement:
         """The device's processing element as it computes ``scheme``."""
@@ -191,16 +206,6 @@ class Driver:
         if self._free > len(self.transport.memory):
             raise DriverError(f"memory of {len(self.transport.memory)} bytes is full: {self._free} would be needed")
         return address
-
-    def _patience(self, m: int, n: int, groups: int, mode: int) -> int:
-        """Cycles after which a job counts as stuck: ten times what a slow memory would take, and more."""
-        device = self.device
-        blocks = -(-m // device.rows) * -(-n // device.cols)
-        row_bytes = sum(device.plan.stride(o, groups=groups,
-                                           mode=mode) * device.tile.count(o.axis) for o in device.pe.operands)
-        block = device.pe.schedule(groups=groups, mode=mode, share=device.share).block
-        lines = 64 * (device.rows + device.cols)
-        return 10_000 + 10 * blocks * (block + 64 * row_bytes * 8 // device.plan.bus_width + lines)
 
     def _check_events(self) -> None:
         events = self._read("events")

@@ -40,5 +40,5 @@ def saturate_fp16(codes: NDArray[np.uint16]) -> NDArray[np.uint16]:
 
 
 def fp16_values(codes: NDArray[np.uint16]) -> NDArray[np.float32]:
-    """What FP16 codes are worth to the hardware: Inf and NaN saturate, −0 is +0."""
-    return saturate_fp16(codes).view(np.float16).astype(np.float32) + np.float32(0)
+    """What FP16 codes are worth to the hardware: Inf and NaN saturate."""
+    return saturate_fp16(codes).view(np.float16).astype(np.float32)

@@ -1,4 +1,5 @@
 import random
+from itertools import product
 
 import pytest
 from pipeline_bench import run_pipeline
@@ -15,12 +16,12 @@ def test_arguments_are_checked(name):
 def test_every_pair_of_int8_codes():
     pairs = [(a, w) for a in range(-128, 128) for w in range(-128, 128)]
     dut = PlaneDot(lanes=1, a_width=8, w_width=8)
-    seen = run_pipeline(dut, [{"a": [a], "w": [w]} for a, w in pairs], latency=dut.latency)
+    seen = run_pipeline(dut, [{"a": a & 255, "w": w & 255} for a, w in pairs], latency=dut.latency)
     assert seen == [a * w for a, w in pairs]
 
 
 def test_two_lanes_of_int4_by_int2_exhaustively():
-    words = [(a0, a1, w0, w1) for a0 in range(-8, 8) for a1 in range(-8, 8) for w0 in range(-2, 2) for w1 in range(-2, 2)]
+    words = list(product(range(-8, 8), range(-8, 8), range(-2, 2), range(-2, 2)))
     dut = PlaneDot(lanes=2, a_width=4, w_width=2)
     seen = run_pipeline(dut, [{"a": w[:2], "w": w[2:]} for w in words], latency=dut.latency)
     assert seen == [a0 * w0 + a1 * w1 for a0, a1, w0, w1 in words]

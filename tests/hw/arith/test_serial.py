@@ -16,7 +16,7 @@ def test_arguments_are_checked():
 
 
 def serialize(words, *, length, lanes, idle=0.0, seed=0):
-    """Digits that a ``SerialNegator`` makes of ``words``: lists of (sign, magnitude), one per lane; checks its timing."""
+    """Digits that a ``SerialNegator`` makes of ``words``, lists of a (sign, magnitude) per lane; checks its timing."""
     rng = random.Random(seed)
     dut = SerialNegator(lanes=lanes)
     beats = []
@@ -30,7 +30,8 @@ def serialize(words, *, length, lanes, idle=0.0, seed=0):
         cycle, drain = 0, 3
         while beats or drain:
             valid = bool(beats) and rng.random() >= idle
-            plane, first, last = beats.pop(0) if valid else (rng.getrandbits(lanes), rng.getrandbits(1), rng.getrandbits(1))
+            garbage = rng.getrandbits(lanes), rng.getrandbits(1), rng.getrandbits(1)
+            plane, first, last = beats.pop(0) if valid else garbage
             for name, value in (("valid", valid), ("first", first), ("last", last), ("plane", plane)):
                 ctx.set(getattr(dut, name), value)
             if valid and last:
@@ -59,7 +60,8 @@ def values_of(digits, *, length, lanes):
         word = digits[start : start + length + 1]
         assert [(first, last) for _, first, last in word] == [(n == 0, n == length) for n in range(length + 1)]
         weights = [1 << n for n in range(length)] + [-(1 << length)]
-        words.append([sum(w * (d >> lane & 1) for w, (d, _, _) in zip(weights, word, strict=True)) for lane in range(lanes)])
+        words.append([sum(w * (d >> lane & 1) for w, (d, _, _) in zip(weights, word, strict=True))
+                      for lane in range(lanes)])
     return words
 
 
@@ -67,7 +69,8 @@ def values_of(digits, *, length, lanes):
 @pytest.mark.parametrize("idle", [0.0, 0.5])
 def test_random_words_back_to_back_and_with_gaps(length, idle):
     rng, lanes = random.Random(length), 8
-    words = [[(rng.getrandbits(1), rng.choice((0, 1, (1 << length) - 1, rng.getrandbits(length)))) for _ in range(lanes)]
+    largest = (1 << length) - 1
+    words = [[(rng.getrandbits(1), rng.choice((0, 1, largest, rng.getrandbits(length)))) for _ in range(lanes)]
              for _ in range(40)]
     digits = serialize(words, length=length, lanes=lanes, idle=idle)
     assert values_of(digits, length=length, lanes=lanes) == [[-v if s else v for s, v in word] for word in words]
@@ -116,7 +119,7 @@ def accumulate(sequences, *, width, shift_out, idle, seed):
 @pytest.mark.parametrize("length", [1, 2, 7, 16])
 def test_accumulator_left_aligns_the_exact_sum(length, idle):
     rng, width, shift_out = random.Random(length), 10, 16
-    low, high = -512, 448  # 64 weights of −8..7
+    low, high = -512, 511
     sequences = [[low] * (length + 1), [high] * (length + 1), [low] * length + [high], [high] * length + [low]]
     sequences += [[rng.choice((low, high, rng.randint(low, high))) for _ in range(length + 1)] for _ in range(50)]
     weights = [1 << n for n in range(length)] + [-(1 << length)]

@@ -6,6 +6,7 @@ import pytest
 from amaranth.back import rtlil
 from amaranth.hdl import Module
 from amaranth.lib.wiring import Component, In, Out
+
 from busmodels.streams import Bench
 from gemmsmith.bus import (
     Axi4,

@@ -4,6 +4,7 @@ import random
 from dataclasses import dataclass
 
 import pytest
+
 from busmodels.memory import AxiMemory
 from busmodels.streams import Bench, drain, drive, from_list, watch
 from gemmsmith.bus import AxiReader, Response

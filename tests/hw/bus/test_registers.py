@@ -6,6 +6,7 @@ import shutil
 import subprocess
 
 import pytest
+
 from busmodels.streams import Bench, drive, watch
 from gemmsmith.bus import Field, Register, RegisterBank, RegisterMap, Response
 

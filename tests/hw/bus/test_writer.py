@@ -6,6 +6,7 @@ import pytest
 from amaranth.hdl import Module, ResetInserter
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+
 from busmodels.memory import AxiMemory
 from busmodels.streams import Bench, drain, drive, from_list, watch
 from gemmsmith.bus import AxiWriter, Response, RowPacker

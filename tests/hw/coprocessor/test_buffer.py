@@ -3,6 +3,7 @@
 import random
 
 import pytest
+
 from busmodels.streams import Bench, watch
 from gemmsmith.coprocessor.buffer import OperandBuffer
 

@@ -161,9 +161,9 @@ def test_e8m0_encodes_as_ml_dtypes_does() -> None:
     assert E8M0.encode(Special.POSITIVE_INFINITY, saturate=True) == 254
     assert E8M0.encode(1.25 * 2.0**-127) == 0
     assert E8M0.encode(Special.NAN) == 255
-    for value in (0, -1, Special.NEGATIVE_INFINITY):
+    for bad in (0, -1, Special.NEGATIVE_INFINITY):
         with pytest.raises(ValueError, match="positive numbers only"):
-            E8M0.encode(value)
+            E8M0.encode(bad)
 
 
 @pytest.mark.parametrize(("fmt", "overflow", "largest"), [

@@ -57,7 +57,7 @@ def block_of(pe, golden, a, w, mode):
 
 @dataclass
 class Run:
-    """What a run gave: ``results[block][group][column]``, ``outputs[block][column]``, cycles from first to last beat."""
+    """``results[block][group][column]``, ``outputs[block][column]``, cycles from the first to the last beat."""
 
     results: list = field(default_factory=list)
     outputs: list = field(default_factory=list)

@@ -28,11 +28,12 @@ def random_product(rng, scheme, *, k, columns):
     return activations(scheme, a, rng.integers(1, 31, -(-k // 64))), weights(scheme, w, scales)
 
 
-def run_and_compare(scheme, products, *, share, idle=0.0, m_max=16):
-    """Runs (activations, weights) pairs as blocks back to back; compares group sums and outputs."""
-    pe, golden = AndaElement(scheme=scheme, m_max=m_max), for_scheme(scheme)
-    blocks = [block_of(pe, golden, a, w, pe.mode) for a, w in products]
-    run = Bench(pe, share=share, mode=pe.mode, idle=idle, seed=scheme.m).run(blocks)
+def run_and_compare(scheme, products, *, share, idle=0.0, m_max=16, built_for=None):
+    """Runs (activations, weights) pairs as blocks back to back, on hardware built for the scheme (or another one);
+    compares group sums and outputs."""
+    pe, golden, mode = AndaElement(scheme=built_for or scheme, m_max=m_max), for_scheme(scheme), scheme.m
+    blocks = [block_of(pe, golden, a, w, mode) for a, w in products]
+    run = Bench(pe, share=share, mode=mode, idle=idle, seed=mode).run(blocks)
     mask = (1 << pe.result_width) - 1
     for (a, w), results, outputs in zip(products, run.results, run.outputs, strict=True):
         pad = -a.shape[1] % 64
@@ -88,6 +89,13 @@ def test_groups_follow_each_other_as_scheduled(m, share, beats):
     pe = AndaElement(scheme=scheme)
     assert 2 * pe.schedule(groups=4, mode=m, share=share).block == 8 * beats
     assert run.cycles == 8 * beats - max(0, beats - (m + 1))  # the first group need not wait
+
+
+@pytest.mark.parametrize("m", [1, 9, 16])
+def test_mantissa_length_is_chosen_at_run_time(m):
+    rng, scheme = np.random.default_rng(m), Anda(m=m)
+    products = [random_product(rng, scheme, k=150, columns=2)]
+    run_and_compare(scheme, products, share=2, built_for=Anda(m=4))
 
 
 def test_shorter_accumulator():

@@ -53,9 +53,10 @@ def test_sums_and_scales_at_their_limits():
                 for s_a, s_w in ((1.0, 1.0), (tiny, 0.5), (tiny, tiny), (huge, 1.0), (huge, tiny), (tiny, huge))]
     run = run_and_compare(scheme, products, lanes=16, share=2, idle=0.0)
     codes = {code for outputs in run.outputs for code in outputs}
-    assert 0 in codes and 0x7F800000 in codes and 0xFF800000 in codes  # flushed, and both overflows
+    assert codes >= {0, 0x7F800000, 0xFF800000}  # flushed, and both overflows
 
 
+@pytest.mark.slow
 def test_sum_of_the_longest_k():
     pe = Int8Element(scheme=Int8(), lanes=64)
     beats = Int8.max_k // 64
@@ -63,7 +64,7 @@ def test_sum_of_the_longest_k():
     block = Block(row={"a_codes": words, "a_scale": [0x3F800000]}, beats=beats,
                   columns=[{"w_codes": words, "w_scale": [0x3F800000]}])
     run = Bench(pe, share=1, mode=0).run([block])
-    assert run.results == [[[1 << 31]]]  # −128 · −128 · 131072 wraps; the largest sum that an encoder can make does not
+    assert run.results == [[[1 << 31]]]  # wraps, as only −128 · −128 can: encoders make codes of ±127
     assert 127 * 127 * Int8.max_k < 1 << 31
 
 

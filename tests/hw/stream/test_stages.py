@@ -4,6 +4,7 @@ import random
 
 import pytest
 from amaranth.lib import data
+
 from busmodels.streams import Bench, drain, drive, from_list, watch
 from gemmsmith.stream import Elastic, Fifo
 

@@ -1,6 +1,6 @@
 """A small AXI device to try the backends on: copies words from one place of the memory to another."""
 
-from enum import Enum
+from enum import IntEnum
 
 from amaranth import ClockDomain, ClockSignal, Module, Mux, ResetSignal, Signal
 from amaranth.back import verilog
@@ -8,7 +8,7 @@ from amaranth.lib import wiring
 from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import In, Out
 
-SRC, DST, WORDS, CONTROL, STATUS = range(0, 20, 4)
+SRC, DST, WORDS, CONTROL, STATUS, FAULT = range(0, 24, 4)
 GO, CLEAR = 1, 2
 BUSY, DONE, ERROR = 1, 2, 4
 BURST = 16
@@ -31,27 +31,27 @@ OUTPUTS = {
 }
 
 
-class Fault(Enum):
-    """A rule of AXI for the copier to break."""
+class Fault(IntEnum):
+    """A rule of AXI for the copier to break: values of the register FAULT."""
 
-    NONE = "none"
-    DROP_VALID = "ARVALID falls if ARREADY is low"
-    CHANGE_PAYLOAD = "WDATA changes while it waits"
-    CROSS_4K = "bursts ignore 4 KiB boundaries"
-    WLAST = "WLAST one beat late"
-    WRAP = "WRAP bursts"
-    NARROW = "half-width bursts with all strobes"
-    IN_RESET = "ARVALID is high in reset"
-    WIDE = "beats wider than the bus"
-    NO_RESPONSE = "register writes are not answered"
-    EARLY_RESPONSE = "BVALID before the write's data"
+    NONE = 0
+    DROP_VALID = 1      # ARVALID falls if ARREADY is low
+    CHANGE_PAYLOAD = 2  # WDATA changes while it waits
+    CROSS_4K = 3        # bursts ignore 4 KiB boundaries
+    WLAST = 4           # WLAST one beat late
+    WRAP = 5            # WRAP bursts
+    NARROW = 6          # half-width bursts with all strobes
+    IN_RESET = 7        # ARVALID is high in reset
+    WIDE = 8            # beats wider than the bus
+    NO_RESPONSE = 9     # register writes are not answered
+    EARLY_RESPONSE = 10  # BVALID before the write's data
 
 
 class Copier(wiring.Component):
     """Reads up to 16 words in a burst, then writes them, until WORDS (at least 1) are copied; irq = DONE."""
 
-    def __init__(self, *, data_bits: int = 128, fault: Fault = Fault.NONE) -> None:
-        self.data_bytes, self.fault = data_bits // 8, fault
+    def __init__(self, *, data_bits: int = 128) -> None:
+        self.data_bytes = data_bits // 8
         inputs = INPUTS | {"m_axi_rdata": data_bits}
         outputs = OUTPUTS | {"m_axi_wdata": data_bits, "m_axi_wstrb": self.data_bytes}
         super().__init__({name: In(width) for name, width in inputs.items()}
@@ -61,29 +61,33 @@ class Copier(wiring.Component):
         m = Module()
         self._src, self._dst, self._words = Signal(32), Signal(32), Signal(32)
         self._busy, self._done, self._error, self._go = Signal(), Signal(), Signal(), Signal()
+        self._fault_code = Signal(Fault, reset_less=True)  # survives a reset, to break the rules in it
         self._registers(m)
         self._copy(m)
         m.d.comb += self.irq.eq(self._done)
         return m
 
+    def _fault(self, fault):
+        return self._fault_code == fault
+
     def _registers(self, m):
         aw, w = Signal(), Signal()
         m.d.comb += [self.s_axil_awready.eq(aw & w), self.s_axil_wready.eq(aw & w)]
-        early = self.fault is Fault.EARLY_RESPONSE
-        ready = self.s_axil_awvalid if early else self.s_axil_awvalid & self.s_axil_wvalid
-        accepts = ready & ~self.s_axil_bvalid & ~aw
+        early = self._fault(Fault.EARLY_RESPONSE)
+        accepts = self.s_axil_awvalid & (self.s_axil_wvalid | early) & ~self.s_axil_bvalid & ~aw
         m.d.sync += [aw.eq(accepts), w.eq(accepts)]
         with m.If(self.s_axil_bvalid & self.s_axil_bready):
             m.d.sync += self.s_axil_bvalid.eq(0)
         m.d.sync += self._go.eq(0)
-        answered = accepts if early else aw
-        with m.If(answered):
-            m.d.sync += [self.s_axil_bvalid.eq(self.fault is not Fault.NO_RESPONSE),
-                         self.s_axil_bresp.eq(Mux(self.s_axil_awaddr > CONTROL, 2, 0))]
+        with m.If(Mux(early, accepts, aw)):
+            m.d.sync += [self.s_axil_bvalid.eq(~self._fault(Fault.NO_RESPONSE)),
+                         self.s_axil_bresp.eq(Mux(self.s_axil_awaddr == STATUS, 2, 0))]
         with m.If(aw), m.Switch(self.s_axil_awaddr):
             for address, register in ((SRC, self._src), (DST, self._dst), (WORDS, self._words)):
                 with m.Case(address):
                     m.d.sync += register.eq(self.s_axil_wdata)
+            with m.Case(FAULT):
+                m.d.sync += self._fault_code.eq(self.s_axil_wdata)
             with m.Case(CONTROL):
                 m.d.sync += self._go.eq(self.s_axil_wdata[0])
                 with m.If(self.s_axil_wdata[1]):
@@ -105,36 +109,35 @@ class Copier(wiring.Component):
     def _beats(self, m, left, *addresses):
         """Beats of the next burst: what is left, at most BURST, and not past a 4 KiB boundary."""
         beats = left
-        limits = [BURST]
-        if self.fault is not Fault.CROSS_4K:
-            shift = self.data_bytes.bit_length() - 1
-            limits += [4096 // self.data_bytes - address[shift:12] for address in addresses]
-        for limit in limits:
+        shift = self.data_bytes.bit_length() - 1
+        to_boundary = [4096 // self.data_bytes - address[shift:12] for address in addresses]
+        for limit in (BURST, *(Mux(self._fault(Fault.CROSS_4K), BURST, beats) for beats in to_boundary)):
             shorter = Signal(32)
             m.d.comb += shorter.eq(Mux(beats < limit, beats, limit))
             beats = shorter
         return beats
 
     def _copy(self, m):
-        fault = self.fault
-        size = self.data_bytes.bit_length() - 1 + (fault is Fault.WIDE) - (fault is Fault.NARROW)
+        full = self.data_bytes.bit_length() - 1
+        size = Mux(self._fault(Fault.WIDE), full + 1, Mux(self._fault(Fault.NARROW), full - 1, full))
+        burst = Mux(self._fault(Fault.WRAP), 2, 1)
         src, dst, left = Signal(32), Signal(32), Signal(32)
         beats, index = Signal(range(BURST + 1)), Signal(range(BURST + 1))
         buffer = Signal(ArrayLayout(8 * self.data_bytes, BURST))
         wobble = Signal(self.data_bytes * 8)
-        if fault is Fault.CHANGE_PAYLOAD:
+        with m.If(self._fault(Fault.CHANGE_PAYLOAD)):
             m.d.sync += wobble.eq(wobble + 1)
         m.d.comb += [
             self.m_axi_araddr.eq(src), self.m_axi_arlen.eq(beats - 1), self.m_axi_arsize.eq(size),
-            self.m_axi_arburst.eq(2 if fault is Fault.WRAP else 1),
+            self.m_axi_arburst.eq(burst),
             self.m_axi_awaddr.eq(dst), self.m_axi_awlen.eq(beats - 1), self.m_axi_awsize.eq(size),
-            self.m_axi_awburst.eq(2 if fault is Fault.WRAP else 1),
+            self.m_axi_awburst.eq(burst),
             self.m_axi_wdata.eq(buffer[index[:4]] ^ wobble), self.m_axi_wstrb.eq(-1),
-            self.m_axi_wlast.eq(index == beats - (fault is not Fault.WLAST)),
+            self.m_axi_wlast.eq(index == beats - ~self._fault(Fault.WLAST)),
         ]
         with m.FSM():
             with m.State("IDLE"):
-                m.d.comb += self.m_axi_arvalid.eq(fault is Fault.IN_RESET)
+                m.d.comb += self.m_axi_arvalid.eq(self._fault(Fault.IN_RESET))
                 with m.If(self._go):
                     m.d.sync += [src.eq(self._src), dst.eq(self._dst), left.eq(self._words), self._busy.eq(1)]
                     m.next = "PLAN"
@@ -145,7 +148,7 @@ class Copier(wiring.Component):
                 m.d.comb += self.m_axi_arvalid.eq(1)
                 with m.If(self.m_axi_arready):
                     m.next = "R"
-                with m.Elif(fault is Fault.DROP_VALID):
+                with m.Elif(self._fault(Fault.DROP_VALID)):
                     m.next = "PLAN"
             with m.State("R"):
                 m.d.comb += self.m_axi_rready.eq(1)

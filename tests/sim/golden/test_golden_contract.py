@@ -159,7 +159,7 @@ def test_scales_must_be_positive_normal_numbers(scale: float) -> None:
 
 
 def test_weights_of_five_bits_are_refused() -> None:
-    arrays = {"codes": np.full((1, 1), 8, np.int8), "scales": np.ones((1, 1), np.float16)}
+    arrays: dict[str, Array] = {"codes": np.full((1, 1), 8, np.int8), "scales": np.ones((1, 1), np.float16)}
     with pytest.raises(ValueError, match=r"weights must be -8\.\.7, not 8\.\.8"):
         Encoded(Anda(), Axis.COLUMN, (1, 1), arrays)
 

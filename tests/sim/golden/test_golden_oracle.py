@@ -94,8 +94,8 @@ def test_output_roundings(x: float) -> None:
 def test_int8_product_at_the_flush_threshold() -> None:
     """18 631 · 1801 = 2²⁵ − 1: the exact product of these scales is 2⁻¹²⁶ − 2⁻¹⁵¹, a tie that rounds up."""
     codes = np.ones((2, 1), np.int8)
-    left = np.float32([18631, np.nextafter(np.float32(18631), 0)]) * np.float32(2.0**-90)
-    right = np.float32([1801, np.nextafter(np.float32(1801), 0)]) * np.float32(2.0**-61)
+    left = np.array([18631, np.nextafter(np.float32(18631), 0)], np.float32) * np.float32(2.0**-90)
+    right = np.array([1801, np.nextafter(np.float32(1801), 0)], np.float32) * np.float32(2.0**-61)
     a = Encoded(Int8(), Axis.ROW, (2, 1), {"codes": codes, "scales": left})
     w = Encoded(Int8(), Axis.COLUMN, (2, 1), {"codes": codes, "scales": right})
     check(a, w)
@@ -121,11 +121,11 @@ def test_fp16_any_codes(data: st.DataObject, k: int) -> None:
 
 def test_int8_largest_sums_are_exact_and_rounded_before_scaling() -> None:
     k = Int8.max_k - 1
-    x, y = np.full((2, k), -128, np.int8), np.full((2, k), 127, np.int8)
-    y[1, ::3], x[1, 1::7] = 126, 127
-    scales = np.array([3 / 7, 1.1], np.float32)
+    x, y = np.full((3, k), 127, np.int8), np.full((2, k), 127, np.int8)
+    x[1], x[2, ::7], y[1, ::3] = -128, 125, 126
+    scales = np.array([3 / 7, 1.1, 1.7], np.float32)
     a = Encoded(Int8(), Axis.ROW, x.shape, {"codes": x, "scales": scales})
-    w = Encoded(Int8(), Axis.COLUMN, y.shape, {"codes": y, "scales": scales})
+    w = Encoded(Int8(), Axis.COLUMN, y.shape, {"codes": y, "scales": scales[:2]})
     sums = x.astype(np.int64) @ y.T.astype(np.int64)
     assert (sums != sums.astype(np.float32)).any()
     check(a, w)

@@ -1,8 +1,8 @@
 """Leaf structures that a technology may do better than inference.
 
-A *leaf* is a function that adds logic to a module and returns its output; ``portable`` holds one plain description of each,
-which is its contract: a variant has the same ports, widths and latency. Processing elements and the rest of ``arith`` ask for
-a leaf by name; the build's target decides which variant they get:
+A *leaf* is a function that adds logic to a module and returns its output; ``portable`` holds one plain description of
+each, which is its contract: a variant takes the same arguments and gives the same output with the same latency. The
+rest of ``arith`` and processing elements ask for a leaf by name; the build's target decides which variant they get:
 
     with targeting("generic"):     # around elaboration
         ...
@@ -11,8 +11,7 @@ a leaf by name; the build's target decides which variant they get:
 Resolution happens during elaboration, so the block must enclose it.
 """
 
+from gemmsmith.arith.tech import portable  # registers the portable leaves
 from gemmsmith.arith.tech.registry import TARGETS, leaf, targeting, variant
-
-from gemmsmith.arith.tech import portable  # isort: skip  (registers the portable leaves)
 
 __all__ = ["TARGETS", "leaf", "portable", "targeting", "variant"]

@@ -1,0 +1,128 @@
+"""Names, choices and operands of schemes."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from gemmsmith.schemes import (
+    FAMILIES,
+    Anda,
+    Axis,
+    Cadence,
+    Fp16,
+    Int8,
+    Operand,
+    Part,
+    Scheme,
+    SchemeError,
+    catalog,
+    parse,
+)
+
+EVERY = [Fp16(out=out) for out in ("fp32", "fp16")] + [Int8(out=out) for out in ("fp32", "fp16")] + [
+    Anda(m=m, weight_group=group, out=out)
+    for m in range(1, 17) for group in (64, 128, 256, 512) for out in ("fp32", "fp16")]
+
+
+def test_canonical_names_are_unique_and_parse_back() -> None:
+    names = {scheme.name for scheme in EVERY}
+    assert len(names) == len(EVERY) == 132
+    for scheme in EVERY:
+        assert parse(scheme.name) == scheme
+        for family in FAMILIES:
+            assert (family.from_canonical(scheme.name) is None) == (family is not type(scheme))
+
+
+def test_catalog_lists_every_short_name() -> None:
+    assert list(catalog()) == ["fp16", "int8", *(f"anda-m{m}" for m in range(1, 17))]
+    for short, scheme in catalog().items():
+        assert scheme.short == short
+        assert parse(short) == scheme
+        assert (scheme.family, scheme.out, scheme.out_width) == (short.split("-")[0], "fp32", 32)
+        assert scheme.source
+        assert scheme.summary
+
+
+def test_parse_overrides_choices_given_as_text() -> None:
+    assert parse("anda-m6", weight_group="256", out="fp16") == Anda(m=6, weight_group=256, out="fp16")
+    assert parse(Anda(m=6).name, m=9) == Anda(m=9)
+    assert parse("fp16", out="fp16").out_width == 16
+
+
+@pytest.mark.parametrize(("text", "choices", "message"), [
+    ("fp17", {}, "no scheme is called 'fp17'; there are fp16, int8, anda-m1"),
+    ("", {}, "no scheme is called ''"),
+    ("anda-m17", {}, r"m of anda must be one of 1\.\.16, not 17"),
+    ("anda-m0", {}, r"m of anda must be one of 1\.\.16, not 0"),
+    ("int8", {"out": "bf16"}, "out of int8 must be one of fp32, fp16, not 'bf16'"),
+    ("int8", {"m": 6}, "int8 has no choice 'm'; it has out"),
+    ("anda-m6", {"weight_group": "96"}, "weight_group of anda must be one of 64, 128, 256, 512, not 96"),
+    ("anda-m6", {"weight_group": "many"}, "weight_group must be a whole number, not 'many'"),
+    (Anda(m=6).name.replace("m6", "m20"), {}, r"m of anda must be one of 1\.\.16, not 20"),
+])
+def test_what_does_not_exist_is_refused_in_one_line(text: str, choices: dict[str, Any], message: str) -> None:
+    with pytest.raises(SchemeError, match=message) as error:
+        parse(text, **choices)
+    assert "\n" not in str(error.value)
+
+
+def test_constructors_check_their_choices() -> None:
+    for make in (lambda: Fp16(out="fp8"), lambda: Int8(out=""), lambda: Anda(m=17), lambda: Anda(weight_group=32)):
+        with pytest.raises(SchemeError, match="must be one of"):
+            make()
+
+
+def test_schemes_are_values() -> None:
+    assert len({Anda(m=6), Anda(m=6), Anda(m=7), Fp16(), Int8()}) == 4
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Anda().m = 3  # type: ignore[misc]
+
+
+def test_k_multiple() -> None:
+    assert [scheme.k_multiple for scheme in (Fp16(), Int8(), Anda())] == [1, 1, 64]
+
+
+def test_scheme_is_abstract() -> None:
+    with pytest.raises(TypeError, match="abstract"):
+        Scheme()  # type: ignore[abstract]
+
+
+# Operands
+
+
+def operand(**changed: Any) -> Operand:
+    fields: dict[str, Any] = {"name": "a_codes", "axis": Axis.ROW, "width": 8, "cadence": Cadence.BEAT}
+    return Operand(**fields | changed)
+
+
+@pytest.mark.parametrize(("width", "container"), [(1, 8), (5, 8), (8, 8), (9, 16), (16, 16), (17, 32), (24, 32),
+                                                  (64, 64), (65, 128), (256, 256)])
+def test_container(width: int, container: int) -> None:
+    assert operand(width=width).container == container
+
+
+def test_words_per_row() -> None:
+    assert operand().words_per_row(groups=3, beats=7) == 21
+    group = operand(cadence=Cadence.GROUP, every=2)
+    assert [group.words_per_row(groups=groups, beats=7) for groups in (1, 2, 3, 4)] == [1, 1, 2, 2]
+    assert operand(cadence=Cadence.BLOCK, words=4).words_per_row(groups=3, beats=7) == 4
+
+
+@pytest.mark.parametrize(("changed", "message"), [
+    ({"name": "A"}, "operand name must be snake_case, not 'A'"),
+    ({"name": "a__b"}, "snake_case"),
+    ({"name": ""}, "snake_case"),
+    ({"width": 0}, "width of a_codes must be at least 1, not 0"),
+    ({"every": 0, "cadence": Cadence.GROUP}, "every of a_codes must be"),
+    ({"every": 2}, "every of a_codes must be 1, or more for a group operand, not 2"),
+    ({"words": 0}, "words of a_codes must be"),
+    ({"words": 2}, "words of a_codes must be 1, or more for a block operand of an edge, not 2"),
+    ({"words": 2, "cadence": Cadence.BLOCK, "part": Part.TAIL}, "words of a_codes must be"),
+    ({"part": Part.TAIL}, "a tail takes operands per group or per block"),
+])
+def test_operands_are_checked(changed: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        operand(**changed)
