@@ -28,13 +28,13 @@ def command(
 
     The whole co-processor, or with level=tile|pe|core a part of it. Other choices are rows, cols, axi_data_width, target, name; gemmsmith describe lists all.
     """
-    from gemmsmith.emit import BuildConfig, check_writable, emit_build, write_build
+    from gemmsmith.emit import BuildConfig, check_writable, write_build
+    from gemmsmith_cli.verilog import emit
 
     config = BuildConfig.resolve(scheme, parse_choices(choices))
     check_writable(output)
-    with working(f"writing Verilog of {config.name}") as report:
-        emitted = emit_build(config)
-        report.update(1, 2)
+    with working(f"writing Verilog of {config.name}") as reporter:
+        emitted = emit(config, reporter)
         manifest = write_build(config, output, emitted=emitted, extra=_testbench(config, seed), seed=seed)
     if as_json:
         print_json({"directory": str(output), "config": config.model_dump(), "manifest": manifest})

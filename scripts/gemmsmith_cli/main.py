@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Sequence
 from typing import Annotated
@@ -41,11 +44,19 @@ def _common(
         raise typer.Exit(BAD_INPUT)
 
 
+def _terminate(number: int, frame: object) -> None:
+    raise SystemExit(128 + number)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command line (default: the program's) and returns its exit code."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     # Configurations are described by components that are never elaborated.
     warnings.filterwarnings("ignore", message=".*created but never used")
+    # Tools that were installed beside this Python are found even if its environment is not activated.
+    os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)])
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminate)  # so that what was started is stopped
     try:
         code = app(args=arguments, prog_name="gemmsmith", standalone_mode=False)
         sys.stdout.flush()

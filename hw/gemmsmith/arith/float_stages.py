@@ -106,7 +106,7 @@ def normalize(stages: Stages, value: Value, *, sign: Value = _PLUS, **along: Val
     padding = -len(value) % 4
     padded = stages.wire("padded", Cat(Const(0, padding), value))
     # Kept: for a shorter path on paper, Yosys would copy the search into every multiplexer of the shifter (+30 % area, no faster).
-    nibbles = stages.wire("nibbles", leading_nibbles(stages, padded, sign), keep=True)
+    nibbles = stages.wire("nibbles", leading_nibbles(stages, padded, sign))
     shifted = shift_left(stages, padded, nibbles, unit=4)
     shifted, nibbles, sign, *rest = stages("coarse", value=shifted, zeros=nibbles, sign=sign, **along)
     a, b, c = (bit ^ sign for bit in reversed(shifted[-3:]))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from amaranth.hdl import Cat, Const, Module, Mux, Value, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -113,12 +113,20 @@ class RoundToFloat(wiring.Component):
         fraction = rounded[: shape.fraction_bits]
         exponent = rounded[shape.fraction_bits :].as_signed()
 
-        infinite = self.infinite | (exponent >= shape.top_exponent)
+        infinite, zero = Signal(), Signal(attrs={"keep": 1})
+        # Kept: for a shorter path on paper, Yosys would copy these two conditions into every bit of the fraction.
+        nothing = Signal(attrs={"keep": 1})
+        m.d.comb += infinite.eq(self.infinite | (exponent >= shape.top_exponent))
         if shape.subnormals:
-            zero = ~self.infinite & ~rounded.any()
+            m.d.comb += zero.eq(~self.infinite & ~rounded.any())
         else:
-            zero = ~kept[-1] | (~self.infinite & (exponent <= 0))
-        finite_fraction = Mux(infinite | zero, 0, fraction)
-        finite_exponent = Mux(zero, 0, exponent[: shape.exponent_bits] | infinite.replicate(shape.exponent_bits))
-        m.d.comb += self.o.eq(Cat(finite_fraction, finite_exponent, self.sign & ~zero))
+            m.d.comb += zero.eq(~kept[-1] | (~self.infinite & (exponent <= 0)))
+        m.d.comb += [
+            nothing.eq(infinite | zero),
+            self.o.eq(Cat(
+                Mux(nothing, 0, fraction),
+                Mux(nothing, (infinite & ~zero).replicate(shape.exponent_bits), exponent[: shape.exponent_bits]),
+                self.sign & ~zero,
+            )),
+        ]
         return m

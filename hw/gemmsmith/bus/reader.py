@@ -98,6 +98,7 @@ class AxiReader(Component):
         # What the words to come belong to: one entry per burst under way, and per marker.
         expected_layout = data.StructLayout({"tag": self._tag_width, "last": 1, "marker": 1})
         m.submodules.expected = expected = Fifo(shape=expected_layout, depth=self._outstanding)
+        # Under `stop` the stages held in reset swallow what they are given.
         delivery = Elastic(shape=self.o.payload.shape())
         m.submodules.delivery = ResetInserter(self.stop)(delivery)
 
@@ -133,14 +134,12 @@ class AxiReader(Component):
         r = self.bus.r
         marker = expected.payload.marker
         index = Signal(INDEX_BITS)
-        room = Signal()
         taken = Signal()
         last = Signal()
         m.d.comb += [
-            room.eq(delivery.ready | self.stop),
-            r.ready.eq(expected.valid & ~marker & room),
+            r.ready.eq(expected.valid & ~marker & delivery.ready),
             taken.eq(r.valid & r.ready),
-            expected.ready.eq(room & (marker | (r.valid & r.payload.last))),
+            expected.ready.eq(delivery.ready & (marker | (r.valid & r.payload.last))),
             delivery.valid.eq(expected.valid & (marker | r.valid)),
             last.eq(expected.payload.last & (marker | r.payload.last)),
             delivery.payload.data.eq(r.payload.data),

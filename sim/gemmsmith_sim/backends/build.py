@@ -10,16 +10,7 @@ from pathlib import Path
 from .axi_memory import BEATS_AHEAD
 from .base import RESET_CYCLES, Channel, Response, Rule
 from .ports import BURST_INCR, INPUTS, OUTPUTS, Ports
-from .toolchain import (
-    FAST,
-    cached,
-    compile_units,
-    compiler,
-    model_units,
-    run_compiler,
-    runtime_objects,
-    verilate,
-)
+from .toolchain import cached, compile_units, compiler, model_units, run_compiler, runtime_objects, verilate
 
 PREFIX = "Vdut"
 """Name of the class that Verilator makes."""
@@ -54,7 +45,7 @@ def _compile_library(verilog: str, top: str, scratch: Path) -> Path:
         shutil.copy(HERE / name, scratch)
     with ThreadPoolExecutor(1) as pool:
         runtime = pool.submit(runtime_objects, ("verilated", "verilated_threads"), HIDDEN)
-        units = {**model_units(scratch, PREFIX), scratch / "harness.cpp": FAST}
+        units = {**model_units(scratch, PREFIX), scratch / "harness.cpp": "-O2"}
         objects = compile_units(scratch, units, HIDDEN)
         objects += runtime.result()
     library = scratch / "harness.so"

@@ -47,23 +47,26 @@ class CocotbBackend(Backend):
 
     def __init__(self, verilog: str, *, top: str, memory_bytes: int, timing: MemoryTiming | None = None) -> None:
         check_memory_bytes(memory_bytes)
-        shared = tempfile.TemporaryFile()
-        shared.truncate(memory_bytes)
-        memory = np.frombuffer(mmap.mmap(shared.fileno(), memory_bytes), np.uint8)
-        super().__init__(memory, timing or MemoryTiming())
         self._cycles = 0
         self._new: list[Event] = []
         self._directory = tempfile.TemporaryDirectory()
         self._log_path = Path(self._directory.name) / "simulator.log"
-        self._pipe, theirs = Pipe()
         self._process: subprocess.Popen[str] | None = None
-        with shared, theirs, self._log_path.open("w") as log:
-            numbers = (theirs.fileno(), shared.fileno())
-            self._process = start_simulator(
-                verilog, top, WORKER, Path(self._directory.name), log=log, pass_fds=numbers,
-                extra={"GEMMSMITH_PIPE": str(numbers[0]), "GEMMSMITH_MEMORY": str(numbers[1])})
+        with tempfile.TemporaryFile() as shared:
+            shared.truncate(memory_bytes)
+            memory = np.frombuffer(mmap.mmap(shared.fileno(), memory_bytes), np.uint8)
+            super().__init__(memory, timing or MemoryTiming())
+            self._start(verilog, top, shared.fileno())
         self._call(memory_bytes, self.timing)
         self._record()
+
+    def _start(self, verilog: str, top: str, memory: int) -> None:
+        self._pipe, theirs = Pipe()
+        with theirs, self._log_path.open("w") as log:
+            numbers = {"GEMMSMITH_PIPE": theirs.fileno(), "GEMMSMITH_MEMORY": memory}
+            self._process = start_simulator(
+                verilog, top, WORKER, Path(self._directory.name), log=log, pass_fds=tuple(numbers.values()),
+                extra={name: str(number) for name, number in numbers.items()})
 
     def _call(self, *command: Any) -> Any:
         """Send a command and wait for its result."""

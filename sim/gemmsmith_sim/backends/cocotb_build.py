@@ -18,7 +18,7 @@ from typing import IO
 
 from .base import MissingToolError
 from .toolchain import (
-    SLOW,
+    FAST,
     cached,
     compile_units,
     compiler,
@@ -51,7 +51,7 @@ def _compile_simulator(verilog: str, top: str, main: Path, libraries: Path, scra
     verilate(verilog, top, scratch, prefix=PREFIX, flags=("--vpi", visible))
     with ThreadPoolExecutor(1) as pool:
         runtime = pool.submit(runtime_objects, ("verilated", "verilated_threads", "verilated_vpi"))
-        objects = compile_units(scratch, {**model_units(scratch, PREFIX), main: SLOW})
+        objects = compile_units(scratch, {**model_units(scratch, PREFIX), main: FAST})
         objects += runtime.result()
     executable = scratch / "simulator"
     run_compiler([*compiler(), "-o", executable, *objects, f"-Wl,-rpath,{libraries}", f"-L{libraries}",

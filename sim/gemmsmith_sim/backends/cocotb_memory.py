@@ -131,19 +131,19 @@ class ProtocolWatch:
 
     async def _run(self) -> None:
         edge = RisingEdge(self._dut.aclk)
-        in_reset = 0
+        checks: dict[Channel, StabilityCheck] = {}
+        settled = False  # in the first cycle of a reset the outputs may move
         while True:
             await edge
             if self._dut.aresetn.value:
-                if in_reset or self._cycles() == 1:
-                    checks = {channel: StabilityCheck(self._log, channel) for channel in PAYLOADS}
-                in_reset = 0
-                for channel in PAYLOADS:
-                    self._step(channel, checks[channel])
+                settled = False
+                for channel, check in checks.items():
+                    self._step(channel, check)
             else:
-                in_reset += 1
-                if in_reset > 1:
+                if settled:
                     self._check_reset()
+                settled = True
+                checks = {channel: StabilityCheck(self._log, channel) for channel in PAYLOADS}
 
     def _step(self, channel: Channel, stable: StabilityCheck) -> None:
         valid = int(self._valid[channel].value)

@@ -20,8 +20,9 @@ from .base import MissingToolError
 VERILATE_FLAGS = ("--cc", "-O3", "--x-assign", "0", "--x-initial", "0",
                   "-Wno-fatal", "-Wno-lint", "-Wno-style", "--quiet")
 COMPILE_FLAGS = ("-std=gnu++17", "-fPIC", "-DVM_COVERAGE=0", "-DVM_TRACE=0", "-DNDEBUG")
-FAST, SLOW = "-O2", "-O1"
-"""Optimisation of what runs every cycle, and of what runs once."""
+FAST, SLOW = "-O1", "-O0"
+"""Optimisation of what runs every cycle, and of what runs once. On an 8 × 8 array -O2 takes twice as long to compile
+as -O1, and runs 15 % faster."""
 
 UNIT_BYTES = 500_000
 """Source text worth a compilation unit of its own."""
@@ -115,7 +116,7 @@ def runtime_objects(names: Iterable[str], flags: tuple[str, ...] = ()) -> list[P
     """Files of Verilator's run-time, compiled once for all models."""
     include = verilator_root() / "include"
     return [cached(f"{name}.o", flags, lambda scratch, source=include / f"{name}.cpp":  # type: ignore[misc]
-                   compile_units(scratch, {source: SLOW}, flags)[0]) for name in names]
+                   compile_units(scratch, {source: FAST}, flags)[0]) for name in names]
 
 
 def run_compiler(arguments: Iterable[str | Path]) -> None:

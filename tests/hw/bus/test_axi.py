@@ -83,7 +83,7 @@ class Flat(Component):
 def test_flat_top_converts():
     top = Flat()
     text = rtlil.convert(top, name="flat")
-    module = text[text.index("module \\flat\n") :]
+    module = text[text.index("module \\flat\n") :].split("\nend\n")[0]
     wired = set(re.findall(r"wire (?:width \d+ )?(?:input|output) \d+ +\\(\w+)", module))
     assert wired == {*top.signature.members, "clk", "rst"}
 

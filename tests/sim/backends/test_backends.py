@@ -33,6 +33,7 @@ from gemmsmith_sim.backends.base import (
     Rule,
     SimulationTimeout,
 )
+from gemmsmith_sim.backends.cocotb import CocotbBackend
 from gemmsmith_sim.backends.pysim import PySimBackend
 from gemmsmith_sim.backends.verilator import VerilatorBackend
 
@@ -51,12 +52,24 @@ def open_verilator(timing=None, **parameters):
     return VerilatorBackend(emit(**parameters), top="copier", memory_bytes=MEMORY, timing=timing)
 
 
-OPENERS = {"pysim": open_pysim, "verilator": open_verilator}
+def open_cocotb(timing=None, **parameters):
+    return CocotbBackend(emit(**parameters), top="copier", memory_bytes=MEMORY, timing=timing)
+
+
+EXACT = {"pysim": open_pysim, "verilator": open_verilator}
+"""The two backends with the same bus model."""
+
+OPENERS = {**EXACT, "cocotb": open_cocotb}
 
 
 @pytest.fixture(params=OPENERS)
 def open_backend(request):
     return OPENERS[request.param]
+
+
+@pytest.fixture(params=EXACT)
+def open_exact(request):
+    return EXACT[request.param]
 
 
 def start(backend, src, dst, words):
@@ -91,7 +104,7 @@ def test_copies(open_backend, timing):
     32, pytest.param(64, marks=pytest.mark.slow), pytest.param(512, marks=pytest.mark.slow)])
 def test_bus_widths(data_bits):
     waited = set()
-    for opener in OPENERS.values():
+    for opener in EXACT.values():
         with opener(SLOW, data_bits=data_bits) as backend:
             waited.add(copy(backend, 0x1000, 0x3000, 33, word_bytes=data_bits // 8))
     assert len(waited) == 1
@@ -100,7 +113,7 @@ def test_bus_widths(data_bits):
 def test_same_cycles():
     """The models in Python and in C++ stall alike: each count and each event is the same."""
     traces = {}
-    for name, opener in OPENERS.items():
+    for name, opener in EXACT.items():
         trace = traces[name] = []
         for seed in range(4):
             error = ErrorRange(start=0x2080, stop=0x2090)
@@ -114,22 +127,21 @@ def test_same_cycles():
     assert len(set(map(str, traces["pysim"]))) > 8
 
 
-def test_latency_costs_cycles(open_backend):
+def test_latency_costs_cycles(open_exact):
     waited = {}
     for latency in (1, 21):
-        with open_backend(MemoryTiming(read_latency=latency)) as backend:
+        with open_exact(MemoryTiming(read_latency=latency)) as backend:
             waited[latency] = copy(backend, 0x1000, 0x2000, 32)
     assert waited[21] == waited[1] + 2 * 20  # two bursts, each of them waited for
 
 
-def test_ideal_memory_moves_a_beat_a_cycle(open_backend):
+def test_ideal_memory_moves_a_beat_a_cycle(open_exact):
     """One burst of 16: go, plan, AR, 16 × R, AW, 16 × W, B, interrupt."""
-    with open_backend() as backend:
+    with open_exact() as backend:
         assert copy(backend, 0, 0x1000, 16) <= 16 + 16 + 8
 
 
-@pytest.mark.parametrize("response", [Response.SLVERR, Response.DECERR])
-@pytest.mark.parametrize("place", ["source", "destination"])
+@pytest.mark.parametrize(("place", "response"), [("source", Response.DECERR), ("destination", Response.SLVERR)])
 def test_error_ranges(open_backend, place, response):
     base = {"source": 0x2000, "destination": 0x3000}[place]
     error = ErrorRange(start=base + 0x88, stop=base + 0x89, response=response)
@@ -205,7 +217,7 @@ BROKEN_RULES = {
 def test_broken_rules(fault):
     """Both models see the same: rule, cycle, channel and address."""
     events = []
-    for opener in OPENERS.values():
+    for opener in EXACT.values():
         with opener(MemoryTiming(stall={"ar": 0.5, "w": 0.5})) as backend:
             backend.write_register(FAULT, fault)
             start(backend, 0x0F80, 0x2000, 20)
@@ -223,9 +235,9 @@ def test_valid_in_reset(open_backend):
             backend.reset()
 
 
-def test_response_before_the_request(open_backend):
+def test_response_before_the_request(open_exact):
     timing = MemoryTiming(stall={"registers": 0.9})
-    with open_backend(timing) as backend:
+    with open_exact(timing) as backend:
         backend.write_register(FAULT, Fault.EARLY_RESPONSE)
         with pytest.raises(ProtocolError, match="response without a request"):  # noqa: PT012
             for _ in range(5):  # until the data comes later than the address
@@ -244,3 +256,14 @@ def test_refused_calls(open_backend):
     with pytest.raises(RuntimeError, match="closed"):
         backend.run(1)
     backend.close()
+
+
+@pytest.mark.parametrize("fault", [Fault.DROP_VALID, Fault.CHANGE_PAYLOAD, Fault.CROSS_4K, Fault.WLAST],
+                         ids=lambda fault: fault.name.lower())
+def test_cocotb_sees_broken_rules(fault):
+    with open_cocotb(MemoryTiming(stall={"ar": 0.5, "w": 0.5})) as backend:
+        backend.write_register(FAULT, fault)
+        start(backend, 0x0F80, 0x2000, 20)
+        said = "AssertionError" if fault is Fault.WLAST else BROKEN_RULES[fault].text
+        with pytest.raises(ProtocolError, match=said):
+            backend.wait_interrupt(2000)

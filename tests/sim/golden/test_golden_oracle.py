@@ -131,15 +131,13 @@ def test_int8_largest_sums_are_exact_and_rounded_before_scaling() -> None:
     check(a, w)
 
 
-def test_anda_sum_of_26_bits_is_rounded() -> None:
-    """At m = 16 a group's sum may exceed 24 bits: the conversion to FP32 rounds, ties included."""
-    rows = np.full((4, 64), 65535, np.int32)
-    rows[:, 63] -= [0, 1, 2, 3]
-    columns = np.full((3, 64), -8, np.int8)
-    columns[:, 63] = [-8, 1, 2]
-    scheme = Anda(m=16, weight_group=64)
-    a = Encoded(scheme, Axis.ROW, (4, 64), {"codes": rows, "exponents": np.full((4, 1), 30, np.uint8)})
-    w = Encoded(scheme, Axis.COLUMN, (3, 64), {"codes": columns, "scales": np.ones((3, 1), np.float16)})
+def test_anda_sums_beyond_24_bits_are_exact_and_rounded_once() -> None:
+    """At m = 16 a group's sum may exceed FP32's significand."""
+    rng, scheme = np.random.default_rng(0), Anda(m=16, weight_group=64)
+    rows, columns = rng.integers(60_000, 65_536, (8, 64), np.int32), rng.integers(5, 8, (8, 64), np.int8)
+    rows[0], columns[0], columns[1] = 65_535, -8, 7
+    a = Encoded(scheme, Axis.ROW, (8, 64), {"codes": rows, "exponents": np.full((8, 1), 30, np.uint8)})
+    w = Encoded(scheme, Axis.COLUMN, (8, 64), {"codes": columns, "scales": np.ones((8, 1), np.float16)})
     sums = rows.astype(np.int64) @ columns.T.astype(np.int64)
     assert (sums != sums.astype(np.float32)).any()
     check(a, w)
@@ -179,6 +177,19 @@ def test_anda_weight_encoding(w: np.ndarray) -> None:
     arrays = for_scheme(Anda(weight_group=64)).encode_weights(w).arrays
     for row, codes, scales in zip(w.tolist(), arrays["codes"], fractions(arrays["scales"]), strict=True):
         assert (codes.tolist(), scales) == schemes.anda_weight_groups(row, 64)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_quantisers_at_ties(seed: int) -> None:
+    """Values next to (n + ½) · scale: their quotients are ties, or become ties when they are rounded to FP32."""
+    absmax = np.random.default_rng(seed).uniform(0.1, 100)
+    for scheme, steps in ((Int8(), 127), (Anda(weight_group=512), 7)):
+        scale = for_scheme(scheme).encode_weights(np.array([[absmax]])).values.max() / steps
+        ties = ((np.arange(steps) + 0.5) * scale).astype(np.float32)
+        row = np.concatenate([[absmax], ties, -ties, np.nextafter(ties, 0), np.nextafter(ties, np.float32(1e9))])
+        codes = for_scheme(scheme).encode_weights(row[None]).arrays["codes"][0].tolist()
+        oracle = schemes.int8_encode if steps == 127 else lambda x: schemes.anda_weight_groups(x, 512)
+        assert codes == oracle(row.tolist())[0]
 
 
 @settings(deadline=None, max_examples=200)

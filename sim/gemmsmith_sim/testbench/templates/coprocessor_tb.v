@@ -164,7 +164,7 @@ module @NAME@_tb;
   reg [OUT_WIDTH-1:0] expected [0:OUTPUTS-1];  // all jobs, row by row
   reg [DATA_WIDTH-1:0] intended [0:WORDS-1];   // what memory should hold outside the outputs
 
-  integer row, column, address, word, lane;
+  integer row, column, address, word, lane, changed;
   reg [DATA_WIDTH-1:0] data;
   reg [OUT_WIDTH-1:0] got;
 
@@ -188,13 +188,17 @@ module @NAME@_tb;
   endtask
 
   task check_untouched;
-    for (word = 0; word < WORDS; word = word + 1)
-      if (memory.words[word] !== intended[word]) begin
-        if (failures < MAX_MESSAGES)
-          $display("FAIL memory outside the outputs at address 0x%h: expected 0x%h, got 0x%h", word * BYTES,
-                   intended[word], memory.words[word]);
-        fail;
-      end
+    begin
+      changed = 0;
+      for (word = 0; word < WORDS; word = word + 1)
+        if (memory.words[word] !== intended[word]) begin
+          if (changed < MAX_MESSAGES)
+            $display("FAIL memory outside the outputs at address 0x%h: expected 0x%h, got 0x%h", word * BYTES,
+                     intended[word], memory.words[word]);
+          changed = changed + 1;
+          fail;
+        end
+    end
   endtask
 
   task conclude;

@@ -1,0 +1,67 @@
+"""Faults of one line each, and the test that must notice. A fault that no test notices is a hole in the tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One fault: ``old``, which stands once in ``file``, becomes ``new``; ``caught_by`` is a pytest selection."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    caught_by: str
+
+
+_ANDA = "tests/hw/pe/test_anda.py"
+_TOYS = "tests/hw/tile/test_tile_toys.py"
+_JOBS = "tests/hw/coprocessor/test_coprocessor_jobs.py"
+
+MUTANTS = (
+    # The sign of a truncated zero, in hardware and in the golden model.
+    Mutant("negator-negative-zero", "hw/gemmsmith/arith/serial.py", "^ (sign & seen)", "^ (sign & (seen | ended.replicate(lanes)))",
+           f"{_ANDA}::test_a_negative_zero_is_zero"),
+    Mutant("golden-zero-keeps-its-sign", "sim/gemmsmith_sim/golden/anda.py", "[groups < 0, mantissa_bits]",
+           "[groups <= 0, mantissa_bits]", "tests/sim/golden/test_golden_contract.py::test_anda_activation_packing"),
+    # Processing elements and their arithmetic.
+    Mutant("anda-weights-change-one-digit-early", "hw/gemmsmith/pe/anda.py", "with m.If(self.ctl.valid & ~self.ctl.first):",
+           "with m.If(self.ctl.valid):", f"{_ANDA}::test_groups_follow_each_other_as_scheduled"),
+    Mutant("anda-accumulator-not-cleared", "hw/gemmsmith/pe/anda.py", "Mux(first, 0, read.data)", "read.data",
+           f"{_ANDA}::test_sharing_a_tail"),
+    Mutant("last-digit-not-negative", "hw/gemmsmith/arith/serial.py", "self.first, self.digit, self.last)", "self.first, self.digit, None)",
+           "tests/hw/arith/test_serial.py::test_accumulator_left_aligns_the_exact_sum"),
+    Mutant("sign-plane-added", "hw/gemmsmith/arith/planes.py",
+           "total = rest - high if minus else rest + high", "total = rest + high",
+           "tests/hw/arith/test_dot.py::test_two_lanes_of_int4_by_int2_exhaustively"),
+    Mutant("ties-round-up", "hw/gemmsmith/arith/round.py", "(any_bit(rest[:-1]) | kept[0])", "(any_bit(rest[:-1]) | 1)",
+           "tests/hw/arith/test_float_convert.py"),
+    Mutant("scale-of-the-wrong-group", "hw/gemmsmith/tile/feeder.py", "== o.every - 1)", "== 0)",
+           f"{_TOYS}::test_tile_computes_what_the_toy_says"),
+    # The tile.
+    Mutant("tail-overrun", "hw/gemmsmith/tile/feeder.py", "return since == least - 1", "return since >= least - 2",
+           f"{_TOYS}::test_tile_computes_what_the_toy_says"),
+    Mutant("block-without-room", "hw/gemmsmith/tile/drain.py", "self.room.eq(taken != SLOTS)", "self.room.eq(1)",
+           f"{_TOYS}::test_tile_computes_what_the_toy_says"),
+    Mutant("tail-operands-held-late", "hw/gemmsmith/tile/tile.py", "feeder.push, pe.edge_latency + pe.core_latency",
+           "feeder.push, pe.edge_latency + pe.core_latency + 1", f"{_TOYS}::test_tile_computes_what_the_toy_says"),
+    # DMA and job control.
+    Mutant("burst-one-word-long", "hw/gemmsmith/bus/burst.py", "self.i.payload.beats - 1", "self.i.payload.beats",
+           "tests/hw/bus/test_reader.py::test_page_edges"),
+    Mutant("strobe-of-a-stale-lane", "hw/gemmsmith/bus/writer.py", "strobe.eq(Mux(self.o_data.valid, 0, strobe) | place)",
+           "strobe.eq(strobe | place)", f"{_JOBS}::test_outputs_touch_nothing_around_them"),
+    Mutant("second-chunk-of-k-at-the-first", "hw/gemmsmith/coprocessor/loader.py",
+           "chunk_start[operand].eq(chunk_start[operand] + self._chunk_bytes()[operand])",
+           "chunk_start[operand].eq(chunk_start[operand])", "tests/hw/coprocessor/test_coprocessor_toys.py"),
+    Mutant("errors-do-not-stop-the-job", "hw/gemmsmith/coprocessor/coprocessor.py", "with m.If(failed | bank.control[1]):",
+           "with m.If(bank.control[1]):", f"{_JOBS}::test_a_bus_error_stops_the_job_and_the_next_one_works"),
+    Mutant("job-done-before-its-outputs", "hw/gemmsmith/coprocessor/coprocessor.py",
+           "(blocks == 0) & ~unsent & writer.idle", "(blocks == 0)", f"{_JOBS}::test_outputs_touch_nothing_around_them"),
+    # Golden models.
+    Mutant("golden-fused-group", "sim/gemmsmith_sim/golden/anda.py", ".astype(np.float32, copy=False) * scale",
+           " * scale.astype(np.float64)", "tests/sim/golden/test_golden_oracle.py::test_product"),
+    Mutant("golden-codes-minus-128", "sim/gemmsmith_sim/golden/int8.py", "np.clip(quotients, -LARGEST_CODE, LARGEST_CODE)",
+           "np.clip(quotients, -LARGEST_CODE, LARGEST_CODE - 1)", "tests/sim/golden/test_golden_oracle.py::test_int8_encoding"),
+)
