@@ -29,7 +29,8 @@ MUTANTS = (
     # Processing elements and their arithmetic.
     Mutant("anda-weights-change-one-digit-early", "hw/gemmsmith/pe/anda.py", "with m.If(self.ctl.valid & ~self.ctl.first):",
            "with m.If(self.ctl.valid):", f"{_ANDA}::test_groups_follow_each_other_as_scheduled"),
-    Mutant("anda-accumulator-not-cleared", "hw/gemmsmith/pe/anda.py", "Mux(first, 0, read.data)", "read.data",
+    Mutant("anda-accumulator-not-cleared", "hw/gemmsmith/pe/anda.py", 
+           "Mux(tags[adding].first, 0, Mux(forward, add.o, read.data))", "Mux(forward, add.o, read.data)",
            f"{_ANDA}::test_sharing_a_tail"),
     Mutant("last-digit-not-negative", "hw/gemmsmith/arith/serial.py", "self.first, self.digit, self.last)", "self.first, self.digit, None)",
            "tests/hw/arith/test_serial.py::test_accumulator_left_aligns_the_exact_sum"),

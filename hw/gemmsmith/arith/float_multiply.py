@@ -117,7 +117,7 @@ class FloatMultiply(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         stages = Stages(m, _PLACES[self._stages])
-        factors = (_unpack(stages, self.a, self._a_shape), _unpack(stages, self.b, self._b_shape))
+        factors = (unpack(stages, self.a, self._a_shape), unpack(stages, self.b, self._b_shape))
         narrow, wide = sorted(factors, key=lambda factor: len(factor.significand))
         head = Cat(self.a[-1] ^ self.b[-1], wide.infinite | narrow.infinite)
         bias = self._a_shape.bias + self._b_shape.bias - FP32.bias
@@ -147,7 +147,7 @@ class FloatMultiply(wiring.Component):
         return m
 
 
-class _Factor(NamedTuple):
+class Factor(NamedTuple):
     """A number with a normalized significand (or one of zero) and its biased, signed exponent."""
 
     significand: Value
@@ -155,12 +155,13 @@ class _Factor(NamedTuple):
     infinite: Value
 
 
-def _unpack(stages: Stages, code: Signal, shape: FloatShape) -> _Factor:
+def unpack(stages: Stages, code: Signal, shape: FloatShape) -> Factor:
+    """A code as a factor. FP16 subnormals are normalized, FP16 codes with exponent 31 read as the largest finite number."""
     fraction, exponent = code[: shape.fraction_bits], code[shape.fraction_bits : -1]
     if not shape.subnormals:
-        return _Factor(Cat(fraction, exponent.any()), exponent, exponent.all())
+        return Factor(Cat(fraction, exponent.any()), exponent, exponent.all())
     saturated = exponent.all()
     significand = Cat(fraction | saturated.replicate(len(fraction)), exponent.any())
     normalized, zeros = normalize(Stages(stages.module), significand)
     finite = Cat(exponent[0] & ~saturated | ~exponent.any(), exponent[1:])
-    return _Factor(normalized, finite - zeros, Const(0, 1))
+    return Factor(normalized, finite - zeros, Const(0, 1))

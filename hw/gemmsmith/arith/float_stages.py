@@ -7,6 +7,8 @@ from collections.abc import Collection, Mapping
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
 
+import os
+KN,KS,KP=(c in os.environ.get('KEEP','') for c in 'nsp')
 _PLUS = Const(0, 1)
 
 
@@ -106,10 +108,10 @@ def normalize(stages: Stages, value: Value, *, sign: Value = _PLUS, **along: Val
     padding = -len(value) % 4
     padded = stages.wire("padded", Cat(Const(0, padding), value))
     # Kept: for a shorter path on paper, Yosys would copy the search into every multiplexer of the shifter (+30 % area, no faster).
-    nibbles = stages.wire("nibbles", leading_nibbles(stages, padded, sign))
-    shifted = shift_left(stages, padded, nibbles, unit=4)
+    nibbles = stages.wire("nibbles", leading_nibbles(stages, padded, sign), keep=KN)
+    shifted = stages.wire("coarse", shift_left(stages, padded, nibbles, unit=4), keep=KS)
     shifted, nibbles, sign, *rest = stages("coarse", value=shifted, zeros=nibbles, sign=sign, **along)
     a, b, c = (bit ^ sign for bit in reversed(shifted[-3:]))
-    places = stages.wire("places", Cat(~a & (b | ~c), ~a & ~b))
+    places = stages.wire("places", Cat(~a & (b | ~c), ~a & ~b), keep=KP)
     shifted = shift_left(stages, shifted, places)[padding:]
     return stages("fine", value=shifted, zeros=Cat(places, nibbles), **dict(zip(along, rest, strict=True)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import cycle
 
 import numpy as np
@@ -19,15 +20,13 @@ FILL = 0xA5
 """Memory that no operand lies in."""
 GUARD_BYTES = 256
 """Memory between two outputs, and behind the last."""
-MEMORY_BYTES = 1 << 20
-"""Room for all jobs; the bench has as much as they take."""
 OPERAND_BYTES = 16_000
-"""Memory for the operands of a job: K is made smaller until they fit."""
+"""Memory for the operands of a job, or less if addresses are short: K is made smaller until they fit."""
 
 WHAT = """\
-It plays the host (AXI4-Lite: every register access is in the bench in clear text, as firmware would do it) and the memory
-(AXI4, pausing at random on every channel), runs {jobs} jobs, and compares each output. Every other byte of memory must be what
-it was before, and every burst legal: INCR, whole words, within a 4 KiB page. The jobs:
+It plays the host (AXI4-Lite: every register access is in the bench in clear text, as firmware would do it) and the
+memory (AXI4, pausing at random on every channel), runs {jobs} jobs, and compares each output. Every other byte of
+memory must be what it was before, and every burst legal: INCR, whole words, within a 4 KiB page. The jobs:
 
 {listed}"""
 
@@ -59,34 +58,67 @@ class Recorder:
 def coprocessor_bench(config: BuildConfig, seed: int) -> Bench:
     """Jobs with tails along M, N and K, with several blocks, with K beyond the buffers, in several modes."""
     device, rng = config.coprocessor(), np.random.default_rng(seed)
-    jobs = [_job(device, pe, size, rng) for pe, size in zip(cycle(modes_of(device.pe)), _sizes(device), strict=False)]
-    recorder = Recorder(device, MEMORY_BYTES)
-    driver = Driver(recorder, device)
-    placed = [(driver.place(job.a), driver.place(job.w)) for job in jobs]
-    free = max(address + stride * matrix.encoded.shape[0]
-               for pair in placed for matrix in pair for address, stride in matrix.where.values())
-    sequence, max_cycles = _constants(device), 1000
-    for number, (job, (a, w)) in enumerate(zip(jobs, placed, strict=True), 1):
-        width = device.pe.scheme.out_width // 8
-        # Outputs begin and rows end inside a bus word, with bytes between them that must stay.
-        o, stride = free + GUARD_BYTES + width, (job.n + 3) * width
-        free = o + job.m * stride
-        size = {"m": job.m, "n": job.n, "groups": job.groups, "mode": job.pe.mode}
-        driver.describe({**a.where, **w.where}, o=(o, stride), **size)
-        driver.start()
-        max_cycles += driver.patience(**size)
-        sequence += [f"// Job {number}: {job}", *_writes(device, recorder.take()), "wait_for_interrupt;",
-                     f"check_register('h{_offset(device, 'events'):02x}, DONE);", f"check_outputs({o}, {stride}, {job.m}, {job.n});"]
+    memory_bytes = 1 << min(20, config.axi_addr_width)
+    jobs = [_job(device, pe, size, min(OPERAND_BYTES, memory_bytes // 8), rng)
+            for pe, size in zip(cycle(modes_of(device.pe)), _sizes(device), strict=False)]
+    recorder = Recorder(device, memory_bytes)
+    sequence = _sequence(device, recorder, jobs)
+    word_bytes, out_width = device.plan.bus_width // 8, device.pe.scheme.out_width
     return Bench(
         template="coprocessor_tb.v",
-        values=_values(device, jobs, rng) | {
-            "SEQUENCE": "\n".join(f"    {line}" for line in sequence), "MAX_CYCLES": str(max_cycles),
-            "WORDS": str(-(-(free + GUARD_BYTES) * 8 // device.plan.bus_width))},
-        vectors={"memory": hex_memory(recorder.memory, device.plan.bus_width // 8, FILL),
-                 "expected": hex_lines((int(o) for job in jobs for o in job.outputs.flat), device.pe.scheme.out_width)},
+        values={
+            "JOBS": str(len(jobs)), "OUTPUTS": str(sum(job.outputs.size for job in jobs)),
+            "DATA_WIDTH": str(device.plan.bus_width), "ADDR_WIDTH": str(config.axi_addr_width),
+            "AXIL_WIDTH": str(device.registers.addr_width), "OUT_WIDTH": str(out_width),
+            "WORDS": str(-(-sequence.end // word_bytes)), "MAX_CYCLES": str(sequence.max_cycles),
+            "SEQUENCE": "\n".join(f"    {line}" for line in sequence.lines), "FILL": f"{FILL:02x}", "NOISE": noise(rng),
+            "DONE": str(1 << [name for name, _ in EVENTS].index("done"))},
+        vectors={"memory": hex_memory(recorder.memory, word_bytes, FILL),
+                 "expected": hex_lines((int(o) for job in jobs for o in job.outputs.flat), out_width)},
         docs={"memory": f"the operands in memory, a bus word per line; memory that it leaves out is {FILL:#x}",
               "expected": "the outputs, one per line: job by job, row by row"},
         what=WHAT.format(jobs=len(jobs), listed="\n".join(f"{i}. {job}" for i, job in enumerate(jobs, 1))))
+
+
+@dataclass
+class Sequence:
+    """What the host does: statements of the bench, the cycles it has for them, and where memory ends."""
+
+    lines: list[str]
+    max_cycles: int
+    end: int
+
+
+def _sequence(device: Coprocessor, recorder: Recorder, jobs: list[Job]) -> Sequence:
+    """Puts the operands of all jobs into memory, outputs behind them, and has the driver describe each job."""
+    driver = Driver(recorder, device)
+    placed = [(driver.place(job.a), driver.place(job.w)) for job in jobs]
+    end = max(address + stride * matrix.encoded.shape[0]
+              for pair in placed for matrix in pair for address, stride in matrix.where.values())
+    constants = constant_registers(rows=device.rows, cols=device.cols, bus_width=device.plan.bus_width)
+    sequence = Sequence([_call(device, "check_register", device.registers[name].offset, value)
+                         for name, value in constants.items()], 1000, end + GUARD_BYTES)
+    for number, (job, (a, w)) in enumerate(zip(jobs, placed, strict=True), 1):
+        # Outputs begin and rows end inside a bus word, with bytes between them that must stay.
+        width = device.pe.scheme.out_width // 8
+        address, stride = sequence.end + width, (job.n + 3) * width
+        size = {"m": job.m, "n": job.n, "groups": job.groups, "mode": job.pe.mode}
+        driver.describe({**a.where, **w.where}, o=(address, stride), **size)
+        driver.start()
+        sequence.lines += [
+            f"// Job {number}: {job}",
+            *(_call(device, "write_register", offset, value) for offset, value in recorder.take()),
+            "wait_for_interrupt;",
+            f"check_register('h{device.registers['events'].offset:02x}, DONE);  // events",
+            f"check_outputs({address}, {stride}, {job.m}, {job.n});"]
+        sequence.max_cycles += driver.patience(**size)
+        sequence.end = address + job.m * stride + GUARD_BYTES
+    return sequence
+
+
+def _call(device: Coprocessor, task: str, offset: int, value: int) -> str:
+    names = {register.offset: register.name for register in device.registers.registers}
+    return f"{task}('h{offset:02x}, 'h{value:08x});  // {names[offset]}"
 
 
 def _sizes(device: Coprocessor) -> list[tuple[int, int, int]]:
@@ -98,36 +130,13 @@ def _sizes(device: Coprocessor) -> list[tuple[int, int, int]]:
             (1, min(cols, 2), (device.plan.groups + 1) * group + tail)]
 
 
-def _job(device: Coprocessor, pe: ProcessingElement, size: tuple[int, int, int], rng: np.random.Generator) -> Job:
-    """A job of M, N and at most K, whose operands fit ``OPERAND_BYTES``."""
+def _job(device: Coprocessor, pe: ProcessingElement, size: tuple[int, int, int], limit: int,
+         rng: np.random.Generator) -> Job:
+    """A job of M, N and at most K, whose operands fit ``limit`` bytes."""
     m, n, wanted = size
 
     def operand_bytes(k: int) -> int:
         return sum((m if o.axis is Axis.ROW else n) * device.plan.stride(o, groups=pe.groups(k), mode=pe.mode)
                    for o in pe.operands)
 
-    return make_job(pe, m, n, largest_k(wanted, operand_bytes, OPERAND_BYTES), rng)
-
-
-def _values(device: Coprocessor, jobs: list[Job], rng: np.random.Generator) -> dict[str, str]:
-    """For the placeholders of the template that say what is to be tested."""
-    addresses = device.signature.members["m_axi_araddr"].shape
-    return {"JOBS": str(len(jobs)), "OUTPUTS": str(sum(job.outputs.size for job in jobs)),
-            "DATA_WIDTH": str(device.plan.bus_width), "ADDR_WIDTH": str(addresses),
-            "AXIL_WIDTH": str(device.registers.addr_width), "OUT_WIDTH": str(device.pe.scheme.out_width),
-            "DONE": str(1 << [name for name, _ in EVENTS].index("done")), "FILL": f"{FILL:02x}", "NOISE": noise(rng)}
-
-
-def _constants(device: Coprocessor) -> list[str]:
-    """Checks that this is the co-processor that was built."""
-    constants = constant_registers(rows=device.rows, cols=device.cols, bus_width=device.plan.bus_width)
-    return [f"check_register('h{_offset(device, name):02x}, 'h{value:08x});  // {name}" for name, value in constants.items()]
-
-
-def _writes(device: Coprocessor, writes: list[tuple[int, int]]) -> list[str]:
-    names = {register.offset: register.name for register in device.registers.registers}
-    return [f"write_register('h{offset:02x}, 'h{value:08x});  // {names[offset]}" for offset, value in writes]
-
-
-def _offset(device: Coprocessor, name: str) -> int:
-    return device.registers[name].offset
+    return make_job(pe, m, n, largest_k(wanted, operand_bytes, limit), rng)

@@ -8,12 +8,12 @@ from gemmsmith_sim.testbench.streams import stream_bench
 from gemmsmith_sim.testbench.text import fill
 
 
-def testbench_files(config: BuildConfig, *, seed: int = 0) -> dict[str, str]:
+def testbench_files(config: BuildConfig, *, seed: int = 0) -> dict[str, str]:  # noqa: PT028 (no test)
     """A self-checking test bench in Verilog-2005 for a build: path → text, all paths under ``tb/``.
 
-    ``tb/<name>_tb.v`` with its vectors (``.hex``, together about 150 KB at most for arrays up to 64 × 64), a ``Makefile`` and a
-    ``README.md``. It expects the design in ``rtl/<name>.v`` beside ``tb/``. Equal ``config`` and ``seed`` give
-    equal texts. A build of ``level=core`` has no buses to drive: no files.
+    ``tb/<name>_tb.v`` with its vectors (``.hex``, together at most 150 KB for arrays up to 64 × 64), a
+    ``Makefile`` and a ``README.md``. It expects the design in ``rtl/<name>.v`` beside ``tb/``. Equal ``config``
+    and ``seed`` give equal texts. A build of ``level=core`` has no buses to drive: no files.
     """
     if config.level == "core":
         return {}

@@ -21,9 +21,9 @@ MOST_OUTPUTS = 1024
 """Outputs wanted of a block."""
 
 WHAT = """\
-It sends each operand, and the list of blocks, over an AXI4-Stream of its own with random gaps, stops the output stream at
-random, and compares each output and its TLAST in order. `saturated` must stay low, every word must be taken, and no output
-may come too many. `cfg_mode` changes between blocks, when the array is idle. The blocks:
+It sends each operand, and the list of blocks, over an AXI4-Stream of its own with random gaps, stops the output
+stream at random, and compares each output and its TLAST in order. `saturated` must stay low, every word must be
+taken, and no output may come too many. `cfg_mode` changes between blocks, when the array is idle. The blocks:
 
 {listed}"""
 
@@ -49,7 +49,7 @@ def stream_bench(config: BuildConfig, seed: int) -> Bench:
             "block": hex_lines(map(_described, blocks), mode_width + 40),
             **{name: hex_bytes(array) for name, array in words.items()},
             "expected": hex_lines((word for block in blocks for word in _outputs(block, out_width)), out_width + 1)},
-        docs={"block": "a block per line: the mode, then last column, last row and groups as `s_axis_block_tdata` wants them",
+        docs={"block": "a block per line: the mode, then last column, last row and groups as in `s_axis_block_tdata`",
               **{o.name: f"transfers of `s_axis_{o.name}`: {o.doc}" for o in operands},
               "expected": "the outputs, one per line, with TLAST above the highest bit"},
         what=WHAT.format(listed="\n".join(f"{i}. {block}" for i, block in enumerate(blocks, 1))))

@@ -1,0 +1,131 @@
+"""FP16 multiply-accumulate with an FP32 accumulator: the floating-point baseline."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+
+from gemmsmith.arith.float_accumulate import EXPONENT_WIDTH, PRODUCT_WIDTH, SUM_WIDTH, FloatAccumulator
+from gemmsmith.arith.float_convert import FloatToHalf
+from gemmsmith.arith.float_multiply import multiply_digits, recode_digits, unpack
+from gemmsmith.arith.float_stages import Stages
+from gemmsmith.arith.round import FP16, FP32
+from gemmsmith.arith.sum import delay
+from gemmsmith.pe.base import Core, Edge, ProcessingElement, Tail
+from gemmsmith.schemes import Axis, Cadence, Fp16, Operand
+
+SIGNIFICAND = FP16.precision
+DIGITS = 2 * (SIGNIFICAND // 2 + 1)
+"""Bits of a recoded significand."""
+EXPONENT = 6
+"""Bits of an operand's exponent, counted from that of the smallest subnormal: 0..40 (−10 + 10 … 30 + 10)."""
+SMALLEST = 10
+"""What makes the exponent of a normalized subnormal positive."""
+MULTIPLY_CUTS = ("level_1", "level_3")
+"""Where the multiplier's tree of six rows is registered."""
+HALF_STAGES = 2
+
+
+class Fp16Element(ProcessingElement):
+    """One product a cycle, added to the FP32 accumulator in the next: consecutive beats need no interleaving.
+
+    Edges normalize subnormals, saturate what is not finite and recode the weight's significand, once per row and
+    column. The accumulator is kept in two's complement; the tail makes an FP32 code of it.
+    """
+
+    family = "fp16"
+
+    def __init__(self, *, scheme: Fp16):
+        self.scheme = scheme
+        self.operands = (
+            Operand(name="a_code", axis=Axis.ROW, width=FP16.width, cadence=Cadence.BEAT, doc="FP16 code of A"),
+            Operand(name="w_code", axis=Axis.COLUMN, width=FP16.width, cadence=Cadence.BEAT, doc="FP16 code of W"),
+        )
+        self.group = 1
+        self.result = Cadence.BLOCK
+        self.result_width = SUM_WIDTH + EXPONENT_WIDTH
+        self.row_payload = 1 + EXPONENT + SIGNIFICAND
+        self.column_payload = 1 + EXPONENT + 1 + DIGITS
+        self.edge_latency = 2
+        self.core_latency = len(MULTIPLY_CUTS) + FloatAccumulator.latency
+        self.tail_latency = 1 + (HALF_STAGES if scheme.out == "fp16" else 0)
+
+    def beats(self, mode: int) -> int:
+        return 1
+
+    def beats_signal(self, mode: Any) -> Any:
+        return Const(1)
+
+    def row_edge(self) -> Edge:
+        return Fp16Edge(self, Axis.ROW)
+
+    def column_edge(self) -> Edge:
+        return Fp16Edge(self, Axis.COLUMN)
+
+    def core(self) -> Core:
+        return Fp16Core(self)
+
+    def tail(self, share: int) -> Tail:
+        return Fp16Tail(self, share)
+
+
+class Fp16Edge(Edge):
+    """Code → sign, exponent, significand (of weights: whether there is one, and its digits)."""
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        row = self.axis is Axis.ROW
+        code = Signal(FP16.width, reset_less=True)
+        m.d.sync += code.eq(self.a_code if row else self.w_code)
+        factor = unpack(Stages(m), code, FP16)
+        exponent = (factor.exponent + SMALLEST)[:EXPONENT]
+        significand = factor.significand
+        m.d.sync += self.o.eq(Cat(significand if row else Cat(recode_digits(significand), significand[-1]),
+                                  exponent, code[-1]))
+        m.d.sync += self.flag.eq(self.ctl.valid & (self.a_code if row else self.w_code)[10:15].all())
+        if row:
+            m.d.comb += self.ctl_o.eq(delay(m, self.ctl, self.pe.edge_latency, name="ctl"))
+        return m
+
+
+class Fp16Core(Core):
+    """Exact product, then acc ← RNE₂₄(acc + product)."""
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        m.submodules.accumulator = accumulator = FloatAccumulator()
+        a_significand, a_exponent, a_sign = self.a[:SIGNIFICAND], self.a[SIGNIFICAND:-1], self.a[-1]
+        digits, w_present = self.w[:DIGITS], self.w[DIGITS]
+        w_exponent, w_sign = self.w[DIGITS + 1:-1], self.w[-1]
+        product, exponent, negative, nonzero = multiply_digits(
+            Stages(m, MULTIPLY_CUTS), a_significand, digits, exponent=a_exponent + w_exponent,
+            negative=a_sign ^ w_sign, nonzero=a_significand[-1] & w_present & self.ctl.valid)
+        m.d.comb += [
+            accumulator.first.eq(delay(m, self.ctl.first & self.ctl.valid, len(MULTIPLY_CUTS), name="first")),
+            accumulator.nonzero.eq(nonzero), accumulator.negative.eq(negative),
+            accumulator.product.eq(product[:PRODUCT_WIDTH]), accumulator.exponent.eq(exponent),
+            self.o.eq(Cat(accumulator.o_significand, accumulator.o_exponent)),
+        ]
+        return m
+
+
+class Fp16Tail(Tail):
+    """Two's complement → FP32 code, exactly; with ``out=fp16`` one rounding more."""
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        significand, exponent = self.i[:SUM_WIDTH], self.i[SUM_WIDTH:]
+        sign = significand[-1]
+        magnitude = Mux(sign, -significand.as_signed(), significand)[:FP32.precision + 1]
+        # A magnitude of 2^24 carries into the exponent, its fraction is zero. The unit of the sum is 2^(exponent − 72).
+        biased = exponent + (FP32.bias + FP32.fraction_bits - 72 - 1) + magnitude[FP32.fraction_bits:]
+        code = Signal(FP32.width, reset_less=True)
+        m.d.sync += code.eq(Mux(significand.any(), Cat(magnitude[:FP32.fraction_bits], biased[:8], sign), 0))
+        out, latency = code, 1
+        if self.pe.scheme.out == "fp16":
+            m.submodules.half = half = FloatToHalf(stages=HALF_STAGES)
+            m.d.comb += half.i.eq(code)
+            out, latency = half.o, 1 + HALF_STAGES
+        m.d.comb += [self.o.eq(out), self.o_valid.eq(delay(m, self.ctl.valid & self.ctl.last, latency, name="done"))]
+        return m
