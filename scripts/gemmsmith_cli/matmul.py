@@ -32,8 +32,8 @@ def command(
     scheme: SchemeName,
     a: Annotated[Path, typer.Argument(metavar="A.npy", help="Activations, M × K.")],
     w: Annotated[Path, typer.Argument(metavar="W.npy", help="Weights, N × K, as in torch.nn.Linear.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="O = A · Wᵀ, M × N, float32 (.npy).")],
     choices: Choices = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="O = A · Wᵀ, M × N, float32 (.npy).")] = ...,  # type: ignore[assignment]
     backend: Annotated[Engine, typer.Option(help="golden: numpy model; rtl: the generated Verilog in Verilator.")] = Engine.GOLDEN,
     check: Annotated[bool | None, typer.Option(
         "--check/--no-check", help="Compare rtl with golden bit for bit (default).", show_default=False)] = None,

@@ -25,9 +25,9 @@ class Role(str, Enum):
 def command(
     scheme: SchemeName,
     matrix: Annotated[Path, typer.Argument(metavar="X.npy", help="Float matrix, rows × K.")],
+    role: Annotated[Role, typer.Option("--as", help="Encode as activations or as weights.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Archive (.npz) to write.")],
     choices: Choices = None,
-    role: Annotated[Role, typer.Option("--as", help="Encode as activations or as weights.")] = ...,  # type: ignore[assignment]
-    output: Annotated[Path, typer.Option("--output", "-o", help="Archive (.npz) to write.")] = ...,  # type: ignore[assignment]
     as_json: Json = False,
 ) -> None:
     """Encode a matrix as activations or weights.

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from gemmsmith_cli.console import print_json, say
-from gemmsmith_cli.errors import CheckError
+from gemmsmith_cli.errors import CheckError, InputError
 from gemmsmith_cli.options import Backend, Json, Seed, example
 
 EXAMPLE = example('run --scheme anda-m6 --prompt "ROMEO:" --tokens 100',
@@ -29,7 +29,7 @@ def command(
     backend: BackendOption = None,
     prompt: Annotated[str, typer.Option(help="Text to continue.")] = "ROMEO:\n",
     tokens: Annotated[int, typer.Option(min=1, help="Tokens to write.")] = 100,
-    temperature: Annotated[float, typer.Option(help="0: always the likeliest token.")] = 0.8,
+    temperature: Annotated[float, typer.Option(min=0, help="0: always the likeliest token.")] = 0.8,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -43,13 +43,16 @@ def command(
     chosen = choose_backend(backend, scheme)
     loaded = checkpoint.load(model_path)
     words = tokenizer.load_tokenizer(loaded)
+    ids = words.encode(prompt)
+    if not ids:
+        raise InputError("--prompt must hold at least one token")
     stream = sys.stderr if as_json else sys.stdout
     with linear_backend(chosen, scheme, choices) as linear:
         model = Llama(loaded, linear)
         generated: list[int] = []
 
         def counted() -> Any:
-            for token in generate(model, words.encode(prompt), count=tokens, temperature=temperature, seed=seed,
+            for token in generate(model, ids, count=tokens, temperature=temperature, seed=seed,
                                   stop=loaded.config.stop_tokens):
                 generated.append(token)
                 yield token

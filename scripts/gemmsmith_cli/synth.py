@@ -30,7 +30,7 @@ class Family(str, Enum):
 
 def command(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="A build (gemmsmith build).")],
-    target: Annotated[Family, typer.Option(help="Lattice ECP5, Lattice iCE40, or Xilinx UltraScale+.")] = ...,  # type: ignore[assignment]
+    target: Annotated[Family, typer.Option(help="Lattice ECP5, Lattice iCE40, or Xilinx UltraScale+.")],
     pnr: Annotated[bool, typer.Option("--pnr", help="Place and route too, for the frequency.")] = False,
     seeds: Annotated[int, typer.Option(min=1, help="Placer seeds 1..N; the median counts.")] = 3,
     no_dsp: Annotated[bool, typer.Option("--no-dsp", help="Multipliers in LUTs.")] = False,

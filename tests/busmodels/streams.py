@@ -7,7 +7,7 @@ from typing import Any
 from amaranth.hdl import ClockDomain, Const, Elaboratable, Module, Value
 from amaranth.sim import Simulator
 
-__all__ = ["Bench", "drain", "drive", "from_list", "watch"]
+__all__ = ["Bench", "cycles_until", "drain", "drive", "from_list", "watch"]
 
 _NEVER = Const(0)
 
@@ -90,6 +90,15 @@ async def watch(
         was_reset = bool(reset)
         if valid and ready and not reset:
             sink(payload)
+
+
+async def cycles_until(ctx: Any, signal: Any) -> int:
+    """Cycles after the present one until `signal` is high."""
+    cycles = 0
+    while not ctx.get(signal):
+        await ctx.tick()
+        cycles += 1
+    return cycles
 
 
 async def drain(ctx: Any, done: Callable[[], bool]) -> None:

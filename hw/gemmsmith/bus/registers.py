@@ -178,9 +178,8 @@ class RegisterBank(Component):
     ignored. An offset where no register lies is answered with SLVERR and changes nothing. One write and one
     read may be under way at once. Every output to the bus is a function of registers alone.
 
-    Latency: a write takes effect, and BVALID rises, in the second cycle after the later of AW and W was
-    taken; RVALID rises in the second cycle after AR. One write every three cycles, one read every three
-    cycles.
+    Latency: a write takes effect, and BVALID rises, in the second cycle after the later of AW and W was taken;
+    RVALID rises in the second cycle after AR. One write and one read every two cycles.
 
     Members
     -------

@@ -139,7 +139,7 @@ class AxiWriter(Component):
     belong to no burst begun are taken and dropped. Hold it until `idle`: the writer is then as after reset.
     (Reset the source of the words too, for example with `ResetInserter(stop)(RowPacker(...))`.)
 
-    Latency: three cycles from the last word of a burst to AWVALID and WVALID. One word a cycle, also across
+    Latency: two cycles from the last word of a burst to AWVALID and WVALID. One word a cycle, also across
     one-word bursts if the subordinate takes an address each cycle. No combinational path leads from a bus
     input to a bus output.
 

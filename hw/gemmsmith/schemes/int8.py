@@ -19,6 +19,7 @@ class Int8(Scheme):
        FP32 first. The code −128 is never made by the encoder, but the hardware multiplies it exactly. A scale
        is a positive normal FP32 number.
     2. S = Σ a·w over the whole K, exact in 32 bits: K ≤ 131 072 (2³¹ / 2¹⁴; larger K is refused).
+       At that K alone, −128 · −128 in every place would be 2³¹ and wrap; the encoder makes no −128.
     3. o = RNE₃₂(RNE₃₂(RNE₃₂(S) · s_a) · s_w). Results below the normal range become +0, overflow is an
        infinity.
     4. ``out=fp16``: one more rounding, to nearest even, subnormals kept, overflow to infinity; a zero is +0.

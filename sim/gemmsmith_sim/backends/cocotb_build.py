@@ -34,9 +34,8 @@ PREFIX = "Vtop"
 
 def build_simulator(verilog: str, top: str) -> Path:
     """The executable for the module ``top``, from the cache or compiled now; raises as ``build_library`` does."""
-    for package in ("cocotb", "cocotbext"):
-        if find_spec(package) is None:
-            raise MissingToolError(f"the package {package} is not installed: pip install gemmsmith[cocotb]")
+    if find_spec("cocotb_tools") is None or find_spec("cocotbext") is None:
+        raise MissingToolError("cocotb and cocotbext-axi are not installed: pip install gemmsmith[cocotb,sim]")
     from cocotb_tools import config
 
     main = Path(config.share_dir) / "lib" / "verilator" / "verilator.cpp"

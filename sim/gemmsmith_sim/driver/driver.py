@@ -74,14 +74,14 @@ class Driver:
 
     Members
     -------
-    total: counters over all jobs. outputs: outputs computed.
+    total: counters over all jobs. outputs: outputs computed. saturated: the last job met an operand that was not finite.
 
     Raises ``DriverError`` when identification or geometry are not those of ``device``.
     """
 
     def __init__(self, transport: Transport, device: Coprocessor, *, base: int = 0, poll: bool = False):
         self.transport, self.device = transport, device
-        self.total, self.outputs = Counters(), 0
+        self.total, self.outputs, self.saturated = Counters(), 0, False
         self._poll = poll
         self._free = -(-base // _ALIGNMENT) * _ALIGNMENT
         self._offsets = {r.name: r.offset for r in device.registers.registers}
@@ -106,12 +106,30 @@ class Driver:
         """Puts weights into memory, where they stay."""
         return self.place(w)
 
-    def matmul(self, a: Encoded, w: Encoded | Placed) -> NDArray[Any]:
+    def matmul(self, a: Encoded, w: Encoded | Placed, *, o_address: int | None = None) -> NDArray[Any]:
         """O = A · Wᵀ on the device: M × N, float32 or (``out=fp16``) float16.
 
+        ``o_address`` chooses where the outputs lie, aligned to their own size; by default behind the operands.
         Raises ``DriverError`` if the operands do not fit the device or memory, or the job ends with an error.
         """
         mark = self._free
+        try:
+            where, sizes = self._prepare(a, w)
+            raw = self.run(where, o_address=o_address, **sizes)
+        finally:
+            self._free = mark
+        return raw.view(np.float32 if a.scheme.out == "fp32" else np.float16)
+
+    def begin(self, a: Encoded, w: Encoded | Placed) -> None:
+        """Starts a product and does not wait for it: ``finish`` does, or a reset ends it."""
+        where, sizes = self._prepare(a, w)
+        m, n = sizes["m"], sizes["n"]
+        width = self.device.pe.scheme.out_width // 8
+        self.describe(where, o=(self._allocate(m * n * width), n * width), **sizes)
+        self.start()
+
+    def _prepare(self, a: Encoded, w: Encoded | Placed) -> tuple[dict[str, tuple[int, int]], dict[str, int]]:
+        """Operands in memory, and the sizes of the job."""
         placed_w = w if isinstance(w, Placed) else self.load_weights(w)
         weights = placed_w.encoded
         if a.scheme != weights.scheme or a.shape[1] != weights.shape[1]:
@@ -119,22 +137,21 @@ class Driver:
                               f"{weights.scheme.short} of K = {weights.shape[1]}")
         pe = self._element(a.scheme)
         where = {**self.place(a).where, **placed_w.where}
-        raw = self.run(where, m=a.shape[0], n=weights.shape[0], groups=pe.groups(a.shape[1]), mode=pe.mode)
-        self._free = mark
-        return raw.view(np.float32 if a.scheme.out == "fp32" else np.float16)
+        return where, {"m": a.shape[0], "n": weights.shape[0], "groups": pe.groups(a.shape[1]), "mode": pe.mode}
 
-    def run(self, where: Mapping[str, tuple[int, int]], *, m: int, n: int, groups: int, mode: int) -> NDArray[Any]:
+    def run(self, where: Mapping[str, tuple[int, int]], *, m: int, n: int, groups: int, mode: int,
+            o_address: int | None = None) -> NDArray[Any]:
         """One job on operands in memory; returns raw outputs, M × N unsigned integers of the output's width.
 
         Raises ``DriverError`` if the job ends with an error.
         """
         width = self.device.pe.scheme.out_width // 8
-        o_address = self._allocate(m * n * width)
-        self.describe(where, o=(o_address, n * width), m=m, n=n, groups=groups, mode=mode)
+        address = self._allocate(m * n * width) if o_address is None else o_address
+        self.describe(where, o=(address, n * width), m=m, n=n, groups=groups, mode=mode)
         self.start()
         self.finish(max_cycles=self.patience(m=m, n=n, groups=groups, mode=mode))
         self.outputs += m * n
-        raw = self.transport.memory[o_address:o_address + m * n * width]
+        raw = self.transport.memory[address:address + m * n * width]
         return raw.copy().view(f"<u{width}").reshape(m, n)
 
     def describe(self, where: Mapping[str, tuple[int, int]], *, o: tuple[int, int], m: int, n: int, groups: int,
@@ -210,6 +227,7 @@ class Driver:
     def _check_events(self) -> None:
         events = self._read("events")
         raised = [(name, doc) for bit, (name, doc) in enumerate(EVENTS) if events >> bit & 1]
+        self.saturated = any(name == "saturated" for name, _ in raised)
         errors = [f"{name} ({doc})" for name, doc in raised if name not in ("done", "saturated")]
         if errors:
             raise DriverError(f"the job failed: {'; '.join(errors)}")

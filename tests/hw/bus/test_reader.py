@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from busmodels.memory import AxiMemory
-from busmodels.streams import Bench, drain, drive, from_list, watch
+from busmodels.streams import Bench, cycles_until, drain, drive, from_list, watch
 from gemmsmith.bus import AxiReader, Response
 from gemmsmith.bus.axi import PAGE_BYTES
 
@@ -97,7 +97,7 @@ def test_random_requests(data_width, rate):
             "beats": rng.choice([0, 1, 1, 2, 3, 5, 16, 17, 40]),
             "tag": rng.randrange(16),
         }
-        for _ in range(40)
+        for _ in range(25)
     ]
     bench = check(requests, data_width=data_width, rate=rate, seed=data_width)
     assert bench.memory.most_outstanding > 1
@@ -134,6 +134,29 @@ def test_markers_only():
     requests = [{"addr": 0, "beats": 0, "tag": k % 16} for k in range(20)]
     bench = check(requests)
     assert not bench.memory.reads
+
+
+def test_latency():
+    """Two cycles from a request to ARVALID, one from a word on R to `o`."""
+    dut = AxiReader(data_width=64, addr_width=ADDR_WIDTH, tag_width=0)
+
+    async def measure(ctx):
+        ctx.set(dut.i.payload, {"addr": 8, "beats": 1, "tag": 0})
+        ctx.set(dut.i.valid, 1)
+        ctx.set(dut.bus.ar.ready, 1)
+        await ctx.tick()
+        ctx.set(dut.i.valid, 0)
+        assert await cycles_until(ctx, dut.bus.ar.valid) + 1 == 2
+        await ctx.tick()
+        ctx.set(dut.bus.r.payload, {"id": 0, "data": 7, "resp": 0, "last": 1})
+        ctx.set(dut.bus.r.valid, 1)
+        await cycles_until(ctx, dut.bus.r.ready)
+        await ctx.tick()
+        assert ctx.get(dut.o.valid)
+
+    bench = Bench(dut, cycles=30)
+    bench.add(measure)
+    bench.run()
 
 
 def test_throughput():

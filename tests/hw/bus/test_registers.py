@@ -34,6 +34,7 @@ class Host(Bench):
     def __init__(self, *, seed=0, rate=0.5, cycles=20_000):
         self.dut = RegisterBank(MAP)
         super().__init__(self.dut, cycles=cycles)
+        self.cycles = 0
         self.aw, self.w, self.ar, self.b, self.r = [], [], [], [], []
         bus = self.dut.bus
         options = {"rng": random.Random(seed), "rate": rate, "background": True}
@@ -67,7 +68,7 @@ def test_random_accesses(rate):
 
     async def access(ctx):
         ctx.set(host.dut.busy, 1)
-        for _ in range(150):
+        for _ in range(80):
             addr, word, strobe = 4 * rng.randrange(16), rng.getrandbits(32), rng.getrandbits(4)
             expected = Response.OKAY if addr in (0, 4, 8, 0x10, 0x14) else Response.SLVERR
             assert await host.write(ctx, addr, word, strobe) == expected
@@ -139,10 +140,13 @@ def test_queued_accesses(rate):
     async def access(ctx):
         while len(host.b) < len(writes) or len(host.r) < len(reads):
             await ctx.tick()
+            host.cycles += 1
         assert ctx.get(host.dut.address) == value
 
     host.add(access)
     host.run()
+    if rate == 1:
+        assert host.cycles <= 2 * len(writes) + 5, "two cycles each"
     assert host.b == [Response.OKAY if addr == 0x10 else Response.SLVERR for addr, _, _ in writes]
     answers = {0x08: (0, Response.OKAY), 0x14: (0x2_0001, Response.OKAY), 0x3C: (0, Response.SLVERR)}
     assert host.r == [answers[addr] for addr in reads]

@@ -8,7 +8,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from busmodels.memory import AxiMemory
-from busmodels.streams import Bench, drain, drive, from_list, watch
+from busmodels.streams import Bench, cycles_until, drain, drive, from_list, watch
 from gemmsmith.bus import AxiWriter, Response, RowPacker
 from gemmsmith.bus.axi import PAGE_BYTES
 
@@ -72,6 +72,7 @@ class WriterBench(Bench):
         self.add(drive, self.dut.i_row, lambda: self.rows.pop(0) if self.rows else None, **options)
         self.add(drive, self.dut.i, lambda: self.elements.pop(0) if self.elements else None, **options)
         self.add(self._count, background=True)
+        self.add(self._check_gaps, background=True)
 
     async def _count(self, ctx):
         writer = self.dut.writer
@@ -81,6 +82,16 @@ class WriterBench(Bench):
             self.bytes += count
             self.errors["slverr"] += slverr
             self.errors["decerr"] += decerr
+
+    async def _check_gaps(self, ctx):
+        """W begins with AWVALID and has no gap before WLAST: the data was there."""
+        aw, w = self.dut.bus.aw, self.dut.bus.w
+        ports = (aw.valid, aw.ready, w.valid, w.ready, w.payload.last)
+        waiting = within = False
+        async for _, reset, aw_valid, aw_ready, w_valid, w_ready, last in ctx.tick().sample(*ports):
+            assert w_valid or not (within or (aw_valid and not waiting)), "W starves"
+            waiting = aw_valid and not (aw_ready or reset)
+            within = w_valid and not (reset or (w_ready and last))
 
     def row(self, addr, count):
         """Queue one row; returns the number of its bytes."""
@@ -160,6 +171,30 @@ def test_throughput(count):
     """One element a cycle, also across short rows."""
     rows = [(64 * k, count) for k in range(200 // count)]
     check(rows, data_width=128, rate=1, outstanding=16, cycles=200 + 30)
+
+
+def test_latency():
+    """Two cycles from the last word of a burst to AWVALID and WVALID; a row's request comes first."""
+    dut = RowWriter(element_width=32, data_width=64, max_elements=2)
+
+    async def measure(ctx):
+        ctx.set(dut.i_row.payload, {"addr": 16, "count": 2})
+        ctx.set(dut.i_row.valid, 1)
+        await ctx.tick()
+        ctx.set(dut.i_row.valid, 0)
+        assert ctx.get(dut.packer.o_request.valid)
+        assert await cycles_until(ctx, dut.i.ready) + 1 == 2
+        ctx.set(dut.i.valid, 1)
+        await ctx.tick()
+        await ctx.tick()
+        ctx.set(dut.i.valid, 0)
+        assert ctx.get(dut.packer.o_data.valid)
+        assert await cycles_until(ctx, dut.bus.aw.valid) == 2
+        assert ctx.get(dut.bus.w.valid)
+
+    bench = Bench(dut, cycles=30)
+    bench.add(measure)
+    bench.run()
 
 
 def test_one_word_a_cycle():

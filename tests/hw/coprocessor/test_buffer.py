@@ -111,6 +111,24 @@ def test_slots_follow_without_a_gap():
     assert sum(valid[first : first + 6 * 32 + 6]) == 6 * 32
 
 
+def test_latency():
+    """Two cycles from `commit` to `o.valid`."""
+    bench = BufferBench(width=32, banks=1, bus_width=32, slot_words=4, rate=0)
+    dut = bench.dut
+
+    async def measure(ctx):
+        ctx.set(dut.words, 3)
+        ctx.set(dut.commit, 1)
+        await ctx.tick()
+        ctx.set(dut.commit, 0)
+        assert not ctx.get(dut.o.valid)
+        await ctx.tick()
+        assert ctx.get(dut.o.valid)
+
+    bench.add(measure)
+    bench.run()
+
+
 def test_free_follows_the_slots():
     bench = BufferBench(width=32, banks=1, bus_width=32, slot_words=4, rate=0)
 

@@ -85,6 +85,18 @@ def test_int8_rows(values: list[float]) -> None:
     assert ([INT8.decode(code) for code in codes], FP32.decode(scale)) == int8_encode(values)
 
 
+def test_int8_rows_at_ties() -> None:
+    """Values next to (n + ½) · scale: some quotients become ties when they are rounded to FP32."""
+    fmt = GroupedScale(element=INT8_SYMMETRIC, group=128, scale=FP32)
+    for absmax in (1.7, 19.3, 0.013):
+        scale = float(np.float32(absmax) / np.float32(127))
+        row = [absmax, *((np.arange(127) + 0.5) * scale).astype(np.float32).tolist()]
+        codes = fmt.encode(row)[1]
+        assert [INT8.decode(code) for code in codes] == int8_encode(row)[0]
+        exact = [round(Fraction(value) / fmt.scale.number(fmt.encode(row)[0])) for value in row]
+        assert exact != int8_encode(row)[0]
+
+
 @settings(deadline=None, max_examples=100)
 @given(st.lists(st.floats(-(2.0**100), 2.0**100, width=32), min_size=1, max_size=32))
 def test_microscaling_groups_round_within_half_a_step(values: list[float]) -> None:
