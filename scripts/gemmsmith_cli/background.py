@@ -49,7 +49,8 @@ class Background:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
+                 traceback: TracebackType | None) -> None:
         self._cancelled = True
         if self._process and not self.done:
             self._process.terminate()
@@ -61,8 +62,9 @@ class Background:
             for line in self._lines:
                 if self._cancelled or self._error:
                     return
-                command = [sys.executable, "-m", "gemmsmith_cli.background", *line]
-                self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "gemmsmith_cli.background", *line],
+                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
                 if code := self._process.wait():
                     self._error = ToolError(f"gemmsmith {line[0]}", self._reason(code), self._log)
 

@@ -20,13 +20,15 @@ EXAMPLE = example("build anda-m6 rows=4 cols=8 axi_data_width=128 name=my_core -
 def command(
     scheme: SchemeName,
     choices: Choices = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Directory; an older build there is replaced.")] = Path("build"),
+    output: Annotated[Path, typer.Option(
+        "--output", "-o", help="Directory; an older build there is replaced.")] = Path("build"),
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
     """Write Verilog, register map and test bench of a scheme.
 
-    The whole co-processor, or with level=tile|pe|core a part of it. Other choices are rows, cols, axi_data_width, target, name; gemmsmith describe lists all.
+    The whole co-processor, or with level=tile|pe|core a part of it. Other choices are rows, cols, axi_data_width,
+    target, name; gemmsmith describe lists all.
     """
     from gemmsmith.emit import BuildConfig, check_writable, write_build
     from gemmsmith_cli.verilog import emit

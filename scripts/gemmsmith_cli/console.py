@@ -43,7 +43,8 @@ def print_table(table: Table) -> None:
     Console(width=None if sys.stdout.isatty() else 200, soft_wrap=False, highlight=False).print(table)
 
 
-def make_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, right: Sequence[str] = ()) -> Table:
+def make_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *,
+               right: Sequence[str] = ()) -> Table:
     """A table of text; the columns named in ``right`` are aligned to the right."""
     from rich import box
     from rich.table import Table
@@ -87,8 +88,8 @@ def _bar(what: str) -> Iterator[Reporter]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    progress = Progress(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=30), TimeElapsedColumn(),
-                        console=Console(stderr=True), transient=True)
+    columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=30), TimeElapsedColumn()
+    progress = Progress(*columns, console=Console(stderr=True), transient=True)
     task = progress.add_task(what, total=None)
 
     class Bar:

@@ -118,13 +118,16 @@ def _show(report: dict[str, Any]) -> None:
     from gemmsmith_cli.number_formats import value_table
 
     element, schedule, latency = report["element"], report["schedule"], report["element"]["latency"]
-    print(f"{report['name']}: {report['summary']}\ncanonical name: {report['canonical']}\nsource: {report['source']}")
+    print(f"{report['name']}: {report['summary']}\n"
+          f"canonical name: {report['canonical']}\nsource: {report['source']}")
     print(f"\nSemantics\n\n{report['semantics']}\n\nProcessing element\n\n{element['summary']}\n")
-    print(f"mode {element['mode']} of {element['modes'][0]}..{element['modes'][1]}: a group of {element['group']} along K takes "
-          f"{element['beats_per_group']} beats, {element['macs_per_cycle']:.4g} multiply-accumulates per core and cycle;\n"
-          f"a result of {element['result_bits']} bits per {element['result']}; latency in cycles: edge {latency['edge']}, "
-          f"core {latency['core']}, tail {latency['tail']};\n"
-          f"a block of K = {schedule['k']} takes {schedule['block']} cycles, and {schedule['flush']} more until its last output\n")
+    print(f"mode {element['mode']} of {element['modes'][0]}..{element['modes'][1]}: a group of {element['group']} "
+          f"along K takes {element['beats_per_group']} beats,\n"
+          f"{element['macs_per_cycle']:.4g} multiply-accumulates per core and cycle; "
+          f"a result of {element['result_bits']} bits per {element['result']}\n"
+          f"latency in cycles: edge {latency['edge']}, core {latency['core']}, tail {latency['tail']}\n"
+          f"a block of K = {schedule['k']} takes {schedule['block']} cycles, and {schedule['flush']} more until its "
+          "last output\n")
     print_table(make_table(f"Operands in memory, little-endian; bytes of a row at K = {schedule['k']}", (
         "operand", "matrix", "part", "a word per", "bits", "container", "words", "stride", "holds"), [
         (o["name"], {"row": "A", "column": "W"}[o["axis"]], o["part"], _cadence(o), o["bits"], o["container_bits"],

@@ -36,7 +36,8 @@ def command(as_json: Json = False) -> None:
     tools = {tool.name: tool for tool in find_tools()}
 
     def ready(needs: tuple[str | tuple[str, ...], ...]) -> bool:
-        return all(any(tools[name].found for name in ((need,) if isinstance(need, str) else need)) for need in needs)
+        groups = [(need,) if isinstance(need, str) else need for need in needs]
+        return all(any(tools[name].found for name in group) for group in groups)
 
     abilities = {ability: ready(needs) for ability, needs in ABILITIES.items()}
     cache = cache_dir("backends").parent
@@ -44,7 +45,8 @@ def command(as_json: Json = False) -> None:
         "gemmsmith": __version__, "python": platform.python_version(), "platform": platform.platform(),
         "cache": str(cache),
         "tools": [{"name": tool.name, "found": tool.found, "version": tool.version, "path": tool.path,
-                   "purpose": tool.purpose, "install": None if tool.found else _cure(tool)} for tool in tools.values()],
+                   "purpose": tool.purpose, "install": None if tool.found else _cure(tool)}
+                  for tool in tools.values()],
         "abilities": abilities,
     }
     if as_json:
@@ -53,7 +55,8 @@ def command(as_json: Json = False) -> None:
         print(f"gemmsmith {__version__}, Python {report['python']} ({sys.executable}), {report['platform']}")
         print(f"cache: {cache}\n")
         print_table(make_table("Tools", ("tool", "version", "for", "to get it"), [
-            (tool["name"], tool["version"] or "missing", tool["purpose"], tool["install"] or "") for tool in report["tools"]]))
+            (tool["name"], tool["version"] or "missing", tool["purpose"], tool["install"] or "")
+            for tool in report["tools"]]))
         print_table(make_table("What works", ("command", ""), [
             (ability, "ready" if works else "tools missing") for ability, works in abilities.items()]))
     if not abilities[ESSENTIAL]:

@@ -19,8 +19,8 @@ def command(as_json: Json = False) -> None:
 
     schemes = catalog()
     if as_json:
-        print_json({"schemes": [_scheme(scheme) for scheme in schemes.values()],
-                    "formats": [{key: value for key, value in to_dict(name).items() if key != "values"} for name in CATALOG]})
+        formats = [{key: value for key, value in to_dict(name).items() if key != "values"} for name in CATALOG]
+        print_json({"schemes": [_scheme(scheme) for scheme in schemes.values()], "formats": formats})
         return
     families: dict[str, list[Scheme]] = {}
     for scheme in schemes.values():

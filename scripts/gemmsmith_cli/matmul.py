@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,7 +21,7 @@ EXAMPLE = example("matmul anda-m6 a.npy w.npy -o o.npy",
                   "matmul int8 a.npy w.npy -o o.npy --backend rtl rows=4 cols=4 --json")
 
 
-class Engine(str, Enum):
+class Engine(StrEnum):
     """What multiplies."""
 
     GOLDEN = "golden"
@@ -34,7 +34,8 @@ def command(
     w: Annotated[Path, typer.Argument(metavar="W.npy", help="Weights, N × K, as in torch.nn.Linear.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="O = A · Wᵀ, M × N, float32 (.npy).")],
     choices: Choices = None,
-    backend: Annotated[Engine, typer.Option(help="golden: numpy model; rtl: the generated Verilog in Verilator.")] = Engine.GOLDEN,
+    backend: Annotated[Engine, typer.Option(
+        help="golden: numpy model; rtl: the generated Verilog in Verilator.")] = Engine.GOLDEN,
     check: Annotated[bool | None, typer.Option(
         "--check/--no-check", help="Compare rtl with golden bit for bit (default).", show_default=False)] = None,
     as_json: Json = False,
@@ -58,7 +59,7 @@ def command(
     else:
         product, details = _on_golden(*encoded), {}
     save_matrix(output, product.astype("float32"))
-    m, n, k = *product.shape, left.shape[1]
+    m, n, k = len(left), len(right), left.shape[1]
     report = {"scheme": parsed.name, "backend": backend.value, "m": m, "n": n, "k": k, "output": str(output),
               "relative_error": _relative_error(product, left, right), "seconds": round(time.monotonic() - start, 3),
               **details}
@@ -112,8 +113,8 @@ def _compare(product: Any, golden: Any) -> int:
     found, due = product.view(bits), golden.view(bits)
     if len(wrong := np.argwhere(found != due)):
         row, column = wrong[0]
-        raise CheckError(f"{len(wrong)} of {due.size} outputs of the RTL differ from the golden model, the first at row {row}, "
-                         f"column {column}: {found[row, column]:#x}, not {due[row, column]:#x}")
+        raise CheckError(f"{len(wrong)} of {due.size} outputs of the RTL differ from the golden model, the first at "
+                         f"row {row}, column {column}: {found[row, column]:#x}, not {due[row, column]:#x}")
     return int(due.size)
 
 
@@ -131,7 +132,7 @@ def _show(report: dict[str, Any]) -> None:
     if report["relative_error"] is not None:
         print(f"  relative to float64: error {report['relative_error']:.4g}")
     if "cycles" in report:
-        print(f"  {report['cycles']} cycles, {report['utilisation']:.1%} of the array used, {report['bytes_read']} bytes read, "
-              f"{report['bytes_written']} written")
+        print(f"  {report['cycles']} cycles, {report['utilisation']:.1%} of the array used, "
+              f"{report['bytes_read']} bytes read, {report['bytes_written']} written")
     if "compared" in report:
         print(f"  RTL equals golden bit for bit: {report['compared']} outputs compared")

@@ -37,8 +37,8 @@ def meaning(entry: Entry) -> str:
     if isinstance(shape, GroupedScale):
         return f"groups of {shape.group}: element ({shape.element.name}) · scale ({shape.scale.name})"
     if isinstance(shape, AndaFormat):
-        return (f"groups of {shape.group}: sign, {shape.mantissa}-bit mantissa · 2^(exponent − 15 − {shape.mantissa - 1}), "
-                f"{shape.EXPONENT_WIDTH}-bit exponent shared")
+        return (f"groups of {shape.group}: sign, {shape.mantissa}-bit mantissa · "
+                f"2^(exponent − 15 − {shape.mantissa - 1}), {shape.EXPONENT_WIDTH}-bit exponent shared")
     return f"{shape.width} bits, largest {_number(shape.largest):.9g}"
 
 

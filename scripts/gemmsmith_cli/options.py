@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import Enum
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -17,7 +17,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON alone on standard
 Seed = Annotated[int, typer.Option(min=0, help="Seed of what is drawn at random.")]
 
 
-class Backend(str, Enum):
+class Backend(StrEnum):
     """What computes the products of a model."""
 
     FLOAT = "float"

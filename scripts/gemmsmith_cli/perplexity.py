@@ -10,10 +10,11 @@ import typer
 
 from gemmsmith_cli.console import print_json, working
 from gemmsmith_cli.errors import InputError
-from gemmsmith_cli.options import Backend, Json, example
-from gemmsmith_cli.run import BackendOption, ModelAndChoices, SchemeOption
+from gemmsmith_cli.options import Json, example
+from gemmsmith_cli.run import BackendOption, ModelAndChoices, SchemeOption, hardware
 
-EXAMPLE = example("perplexity", "perplexity --scheme anda-m6", "perplexity --scheme anda-m6 --backend weights weight_group=64")
+EXAMPLE = example("perplexity", "perplexity --scheme anda-m6",
+                  "perplexity --scheme anda-m6 --backend weights weight_group=64")
 
 
 def command(
@@ -44,11 +45,12 @@ def command(
     if len(ids) <= window:
         raise InputError(f"{path}: holds {len(ids)} tokens; a window of {window} needs {window + 1}")
     start = time.monotonic()
-    with linear_backend(chosen, scheme, choices) as linear, working(f"reading {path.name} ({chosen.value})") as reporter:
-        result = perplexity(Llama(loaded, linear), ids, window=window, progress=reporter.update)
-    report = {"model": str(loaded.folder), "backend": chosen.value, "scheme": scheme, "text": str(path), "window": window,
-              "tokens": result.tokens, "nats": result.nats, "perplexity": result.value,
-              "seconds": round(time.monotonic() - start, 3)}
+    with linear_backend(chosen, scheme, choices) as linear:
+        with working(f"reading {path.name} ({chosen.value})") as reporter:
+            result = perplexity(Llama(loaded, linear), ids, window=window, progress=reporter.update)
+        report = {"model": str(loaded.folder), "backend": chosen.value, "scheme": scheme, "text": str(path),
+                  "window": window, "tokens": result.tokens, "nats": result.nats, "perplexity": result.value,
+                  "seconds": round(time.monotonic() - start, 3), **hardware(linear)}
     if as_json:
         print_json(report)
     else:

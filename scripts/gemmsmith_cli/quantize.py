@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +15,7 @@ from gemmsmith_cli.options import Choices, Json, SchemeName, example, parse_choi
 EXAMPLE = example("quantize anda-m6 w.npy --as w -o w.npz")
 
 
-class Role(str, Enum):
+class Role(StrEnum):
     """Which matrix of a product."""
 
     ACTIVATIONS = "a"

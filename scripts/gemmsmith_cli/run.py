@@ -18,9 +18,11 @@ EXAMPLE = example('run --scheme anda-m6 --prompt "ROMEO:" --tokens 100',
 ModelAndChoices = Annotated[list[str] | None, typer.Argument(
     metavar="MODEL | KEY=VALUE", show_default=False,
     help="Folder of a Llama checkpoint (default: the small one that comes along), then choices of the build.")]
-SchemeOption = Annotated[str | None, typer.Option("--scheme", help="Arithmetic of the linear layers.", show_default=False)]
+SchemeOption = Annotated[str | None, typer.Option(
+    "--scheme", help="Arithmetic of the linear layers.", show_default=False)]
 BackendOption = Annotated[Backend | None, typer.Option(
-    "--backend", help="float; weights: the scheme's weights only; golden (default with --scheme); rtl.", show_default=False)]
+    "--backend", show_default=False,
+    help="float; weights: the scheme's weights only; golden (default with --scheme); rtl.")]
 
 
 def command(
@@ -60,12 +62,13 @@ def command(
         start = time.monotonic()
         text = write(stream, prompt, words.stream(counted()))
         seconds = time.monotonic() - start
-        report = {"model": str(loaded.folder), "backend": chosen.value, "scheme": scheme, "prompt": prompt, "text": text,
-                  "tokens": len(generated), "seconds": round(seconds, 3), **hardware(linear)}
+        report = {"model": str(loaded.folder), "backend": chosen.value, "scheme": scheme, "prompt": prompt,
+                  "text": text, "tokens": len(generated), "seconds": round(seconds, 3), **hardware(linear)}
     if as_json:
         print_json(report)
     else:
-        say(f"{len(generated)} tokens in {seconds:.1f} s, linear layers on {chosen.value}" + (f" ({scheme})" if scheme else ""))
+        say(f"{len(generated)} tokens in {seconds:.1f} s, linear layers on {chosen.value}"
+            + (f" ({scheme})" if scheme else ""))
         if "cycles" in report:
             say(f"RTL equals golden bit for bit in {report['compared']} outputs; {report['cycles']} cycles in all")
 
@@ -83,10 +86,12 @@ def write(stream: Any, prompt: str, pieces: Any) -> str:
 
 def hardware(linear: Any) -> dict[str, Any]:
     """What the hardware counted, if there was any. Raises ``CheckError`` if an output differed from golden."""
-    if not hasattr(linear, "driver"):
-        return {}
     from dataclasses import asdict
 
+    from gemmsmith_sim.llm.quantized import RtlLinear
+
+    if not isinstance(linear, RtlLinear):
+        return {}
     if linear.mismatches:
         raise CheckError(f"{linear.mismatches} of {linear.outputs} outputs of the RTL differ from the golden model, "
                          f"the first in {linear.first_mismatch}")

@@ -9,10 +9,10 @@ from gemmsmith.coprocessor import Coprocessor
 from gemmsmith.emit import BuildConfig, ConfigError
 from gemmsmith_cli.console import Reporter, working
 from gemmsmith_cli.verilog import emit_cached
-from gemmsmith_sim.backends.base import Backend, MissingToolError, SimulationTimeout
+from gemmsmith_sim.backends.base import MissingToolError, SimulationTimeout
 from gemmsmith_sim.backends.build import build_library
 from gemmsmith_sim.backends.verilator import VerilatorBackend
-from gemmsmith_sim.driver import Driver
+from gemmsmith_sim.driver.driver import Driver, Transport
 from gemmsmith_sim.measure import ToolError
 
 SMALL_ARRAY: Mapping[str, str] = {"rows": "2", "cols": "4"}
@@ -70,20 +70,20 @@ class ReportingTransport:
 
     Parameters
     ----------
-    backend: the simulator. reporter: told of every ``STRIDE`` cycles. expected: cycles of all jobs, about.
+    transport: of a simulator. reporter: told of every ``STRIDE`` cycles. expected: cycles of all jobs, about.
     """
 
-    def __init__(self, backend: Backend, reporter: Reporter, expected: int):
-        self._backend, self._reporter, self._expected = backend, reporter, expected
+    def __init__(self, transport: Transport, reporter: Reporter, expected: int):
+        self._transport, self._reporter, self._expected = transport, reporter, expected
         self._waited = 0
-        self.memory = backend.memory
-        self.write_register, self.read_register = backend.write_register, backend.read_register
+        self.memory = transport.memory
+        self.write_register, self.read_register = transport.write_register, transport.read_register
 
     def wait_interrupt(self, max_cycles: int) -> int:
         """As ``Backend.wait_interrupt``."""
         for start in range(0, max_cycles, STRIDE):
             try:
-                last = self._backend.wait_interrupt(min(STRIDE, max_cycles - start))
+                last = self._transport.wait_interrupt(min(STRIDE, max_cycles - start))
             except SimulationTimeout:
                 self._reporter.update(self._waited + start + STRIDE, self._expected)
                 continue

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from gemmsmith.emit import BuildConfig
     from gemmsmith_sim.measure import Measurement
 
-EXAMPLE = example("synth build/my_core --target ecp5", "synth build/int8_pe --target ecp5 --no-dsp --pnr --seeds 3 --json")
+EXAMPLE = example("synth build/my_core --target ecp5",
+                  "synth build/int8_pe --target ecp5 --no-dsp --pnr --seeds 3 --json")
 
 
-class Family(str, Enum):
+class Family(StrEnum):
     """Targets of the measurement."""
 
     ECP5 = "ecp5"
@@ -47,14 +48,15 @@ def command(
 
     config, sources = load_build(directory)
     if config.target not in ("generic", target.value):
-        raise InputError(f"{directory} was built for {config.target}; build it for {target.value} (target={target.value}) or generic")
+        raise InputError(f"{directory} was built for {config.target}; synthesise it for that, or build it again "
+                         f"with target={target.value} or generic")
     if pnr and target is Family.XCUP:
         raise InputError("there is no open place and route for xcup; leave --pnr away")
     path = directory / "report" / f"synth-{target.value}.json"
     path.parent.mkdir(exist_ok=True)
     check_output(path)
-    measured = measure(config, sources, target.value, dsp=False if no_dsp else None,
-                       seeds=range(1, seeds + 1) if pnr else (), fresh=fresh)
+    measured = measure(config, sources, target.value, dsp=False if no_dsp else None, seeds=seeds if pnr else 0,
+                       fresh=fresh)
     report = {"config": config.model_dump(), **to_dict(measured)}
     write_file(path, json.dumps(report, indent=1, default=str) + "\n")
     if as_json:
@@ -64,9 +66,9 @@ def command(
         print(f"written to {path}")
 
 
-def measure(config: BuildConfig, sources: list[Path], target: str, *, dsp: bool | None, seeds: Any, fresh: bool = False,
-            name: str | None = None) -> Measurement:
-    """Synthesis, and place and route for each of ``seeds``, of a build's Verilog."""
+def measure(config: BuildConfig, sources: list[Path], target: str, *, dsp: bool | None = None, seeds: int = 0,
+            fresh: bool = False, name: str | None = None) -> Measurement:
+    """Synthesis of a build's Verilog; place and route with the seeds 1..``seeds`` if there are any."""
     from gemmsmith_sim.measure import Measurement, place_and_route, synthesize
 
     pe = config.element()
@@ -74,8 +76,9 @@ def measure(config: BuildConfig, sources: list[Path], target: str, *, dsp: bool 
         synthesis = synthesize(sources, config.name, target, dsp=dsp, fresh=fresh, notify=reporter.note)
     placed = None
     if seeds:
-        with working(f"placing and routing {config.name}, {len(seeds)} seeds") as reporter:
-            placed = place_and_route(synthesis.netlist, target, seeds=tuple(seeds), fresh=fresh, notify=reporter.note)
+        with working(f"placing and routing {config.name}, seeds 1 to {seeds}") as reporter:
+            placed = place_and_route(synthesis.netlist, target, seeds=range(1, seeds + 1), fresh=fresh,
+                                     notify=reporter.note)
     macs = pe.macs_per_cycle(pe.mode) * config.rows * config.cols
     return Measurement(name or config.name, synthesis, placed, macs_per_cycle=macs)
 
@@ -87,6 +90,7 @@ def _show(measured: Measurement) -> None:
     cells = sorted(measured.synth.cells.items(), key=lambda item: -item[1])
     print_table(make_table("Cells", ("cell", "count"), cells, right=("count",)))
     if measured.pnr:
-        used = [(site, used, f"{used / of:.1%}" if of else "") for site, (used, of) in measured.pnr.utilization.items()]
-        print_table(make_table(f"{measured.pnr.device} {measured.pnr.package}", ("site", "used", "of device"), used,
-                               right=("used", "of device")))
+        used = [(site, used, f"{used / available:.1%}" if available else "")
+                for site, (used, available) in measured.pnr.utilization.items()]
+        print_table(make_table(f"Sites of the {measured.pnr.device}, {measured.pnr.package}",
+                               ("site", "used", "of all"), used, right=("used", "of all")))

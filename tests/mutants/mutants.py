@@ -37,8 +37,10 @@ MUTANTS = (
     Mutant("sign-plane-added", "hw/gemmsmith/arith/planes.py",
            "total = rest - high if minus else rest + high", "total = rest + high",
            "tests/hw/arith/test_dot.py::test_two_lanes_of_int4_by_int2_exhaustively"),
-    Mutant("ties-round-up", "hw/gemmsmith/arith/round.py", "(any_bit(rest[:-1]) | kept[0])", "(any_bit(rest[:-1]) | 1)",
-           "tests/hw/arith/test_float_convert.py"),
+    Mutant("smallest-results-not-flushed", "hw/gemmsmith/arith/round.py", "(exponent <= 0)", "(exponent < 0)",
+           "tests/hw/pe/test_int8.py::test_sums_and_scales_at_their_limits"),
+    Mutant("fp16-subnormals-not-normalized", "hw/gemmsmith/arith/float_multiply.py", "return Factor(normalized, finite - zeros,",
+           "return Factor(normalized, finite,", "tests/hw/pe/test_fp16.py::test_random_blocks"),
     Mutant("scale-of-the-wrong-group", "hw/gemmsmith/tile/feeder.py", "== o.every - 1)", "== 0)",
            f"{_TOYS}::test_tile_computes_what_the_toy_says"),
     # The tile.
@@ -59,7 +61,7 @@ MUTANTS = (
     Mutant("errors-do-not-stop-the-job", "hw/gemmsmith/coprocessor/coprocessor.py", "with m.If(failed | bank.control[1]):",
            "with m.If(bank.control[1]):", f"{_JOBS}::test_a_bus_error_stops_the_job_and_the_next_one_works"),
     Mutant("job-done-before-its-outputs", "hw/gemmsmith/coprocessor/coprocessor.py",
-           "(blocks == 0) & ~unsent & writer.idle", "(blocks == 0)", f"{_JOBS}::test_outputs_touch_nothing_around_them"),
+           "(unfinished == 0) & ~unsent & writer.idle", "(unfinished == 0)", f"{_JOBS}::test_outputs_touch_nothing_around_them"),
     # Golden models.
     Mutant("golden-fused-group", "sim/gemmsmith_sim/golden/anda.py", ".astype(np.float32, copy=False) * scale",
            " * scale.astype(np.float64)", "tests/sim/golden/test_golden_oracle.py::test_product"),

@@ -91,6 +91,7 @@ class FloatAdd(wiring.Component):
             round_.exponent.eq(exponent + 1 - zeros),
             round_.significand.eq(significand),
         ]
-        (out,) = stages("out", value=round_.o | (nan << 22))
+        # Equal infinities cancel to zero before they are seen to be a NaN.
+        (out,) = stages("out", value=round_.o | Mux(nan, 0x7FC00000, 0))
         m.d.comb += self.o.eq(out)
         return m

@@ -7,8 +7,6 @@ from collections.abc import Collection, Mapping
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
 
-import os
-KN,KS,KP=(c in os.environ.get('KEEP','') for c in 'nsp')
 _PLUS = Const(0, 1)
 
 
@@ -38,12 +36,9 @@ class Stages:
             signals.append(signal)
         return tuple(signals)
 
-    def wire(self, name: str, value: Value, *, keep: bool = False) -> Signal:
-        """``value`` as a signal. An expression used twice is elaborated twice; a signal is not.
-
-        ``keep`` asks synthesis to make this very signal, not to work its logic into what it drives.
-        """
-        signal = Signal(value.shape(), name=name, attrs={"keep": 1} if keep else {})
+    def wire(self, name: str, value: Value) -> Signal:
+        """``value`` as a signal. An expression used twice is elaborated twice; a signal is not."""
+        signal = Signal(value.shape(), name=name)
         self.module.d.comb += signal.eq(value)
         return signal
 
@@ -107,11 +102,10 @@ def normalize(stages: Stages, value: Value, *, sign: Value = _PLUS, **along: Val
     """
     padding = -len(value) % 4
     padded = stages.wire("padded", Cat(Const(0, padding), value))
-    # Kept: for a shorter path on paper, Yosys would copy the search into every multiplexer of the shifter (+30 % area, no faster).
-    nibbles = stages.wire("nibbles", leading_nibbles(stages, padded, sign), keep=KN)
-    shifted = stages.wire("coarse", shift_left(stages, padded, nibbles, unit=4), keep=KS)
+    nibbles = stages.wire("nibbles", leading_nibbles(stages, padded, sign))
+    shifted = shift_left(stages, padded, nibbles, unit=4)
     shifted, nibbles, sign, *rest = stages("coarse", value=shifted, zeros=nibbles, sign=sign, **along)
     a, b, c = (bit ^ sign for bit in reversed(shifted[-3:]))
-    places = stages.wire("places", Cat(~a & (b | ~c), ~a & ~b), keep=KP)
+    places = stages.wire("places", Cat(~a & (b | ~c), ~a & ~b))
     shifted = shift_left(stages, shifted, places)[padding:]
     return stages("fine", value=shifted, zeros=Cat(places, nibbles), **dict(zip(along, rest, strict=True)))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -56,9 +56,9 @@ class RoundToFloat(wiring.Component):
     """Round a raw float to ``shape``: to nearest, ties to even, once.
 
     The magnitude of the input is significand · 2^(exponent − bias − (width − 1)): ``exponent`` is the biased exponent of the
-    significand's most significant bit. That bit must be set, unless the value is zero or, where the format has subnormals,
-    ``exponent`` is 0 (then it stands for exponent 1, as in a code). The significand's last bit may be sticky: a one there says
-    that the exact value lies anywhere between that bit's neighbours.
+    significand's most significant bit. That bit is clear only if the value is zero or, where the format has subnormals, if
+    ``exponent`` is 0, which then stands for exponent 1, as in a code (there, zero needs that exponent too). The significand's last
+    bit may be sticky: a one there says that the exact value lies anywhere between that bit's neighbours.
 
     The result is, in this order of precedence,
 
@@ -113,20 +113,16 @@ class RoundToFloat(wiring.Component):
         fraction = rounded[: shape.fraction_bits]
         exponent = rounded[shape.fraction_bits :].as_signed()
 
-        infinite, zero = Signal(), Signal(attrs={"keep": 1})
-        # Kept: for a shorter path on paper, Yosys would copy these two conditions into every bit of the fraction.
-        nothing = Signal(attrs={"keep": 1})
+        infinite, zero = Signal(), Signal()
         m.d.comb += infinite.eq(self.infinite | (exponent >= shape.top_exponent))
         if shape.subnormals:
             m.d.comb += zero.eq(~self.infinite & ~rounded.any())
         else:
             m.d.comb += zero.eq(~kept[-1] | (~self.infinite & (exponent <= 0)))
-        m.d.comb += [
-            nothing.eq(infinite | zero),
-            self.o.eq(Cat(
-                Mux(nothing, 0, fraction),
-                Mux(nothing, (infinite & ~zero).replicate(shape.exponent_bits), exponent[: shape.exponent_bits]),
-                self.sign & ~zero,
-            )),
-        ]
+
+        m.d.comb += self.o.eq(Cat(fraction, exponent[: shape.exponent_bits], self.sign))
+        with m.If(zero):
+            m.d.comb += self.o.eq(0)
+        with m.Elif(infinite):
+            m.d.comb += self.o.eq(Cat(Const(shape.top_exponent << shape.fraction_bits, shape.width - 1), self.sign))
         return m

@@ -9,6 +9,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import Out
 
 from gemmsmith.bus.axi import Axi4, AxiLite, connect_flat, flat_ports
+from gemmsmith.bus.burst import check_max_burst
 from gemmsmith.bus.reader import AxiReader
 from gemmsmith.bus.registers import RegisterBank, RegisterMap
 from gemmsmith.bus.writer import AxiWriter
@@ -60,6 +61,7 @@ class Coprocessor(wiring.Component):
             raise ValueError(f"axi_addr_width must be 16 to 64, not {axi_addr_width!r}")
         if max(rows, cols) > 255:
             raise ValueError(f"rows and cols must be at most 255, not {rows} and {cols}")
+        check_max_burst(max_burst, axi_data_width)
         self.pe, self.rows, self.cols, self.share = pe, rows, cols, share
         self.tile = Tile(pe, rows=rows, cols=cols, share=share)
         self.plan = Plan(pe, axi_data_width, buffer_k)
@@ -163,7 +165,7 @@ class Coprocessor(wiring.Component):
         """The life of a job: described, tiled, stored, done; or ended early by an error. Returns
         ``running``."""
         event = dict(zip((name for name, _ in EVENTS), bank.events_set, strict=True))
-        running, blocks = Signal(), Signal(range(4 * BLOCKS_AHEAD + 4))
+        running, unfinished = Signal(), Signal(range(4 * BLOCKS_AHEAD + 4))
         begun = loader.block.valid & loader.block.ready
         failed = Cat(reader.error, writer.error).any()
         m.d.comb += [
@@ -171,7 +173,7 @@ class Coprocessor(wiring.Component):
             event["read_slverr"].eq(reader.error.slverr), event["read_decerr"].eq(reader.error.decerr),
             event["write_slverr"].eq(writer.error.slverr), event["write_decerr"].eq(writer.error.decerr),
         ]
-        m.d.sync += blocks.eq(Mux(clear, 0, blocks + begun - storer.finished))
+        m.d.sync += unfinished.eq(Mux(clear, 0, unfinished + begun - storer.finished))
         with m.FSM():
             with m.State("IDLE"):
                 with m.If(bank.control[0]):
@@ -186,7 +188,7 @@ class Coprocessor(wiring.Component):
                 with m.If(failed | bank.control[1]):
                     m.d.comb += event["aborted"].eq(bank.control[1])
                     m.next = "END"
-                with m.Elif(~loader.busy & (blocks == 0) & ~unsent & writer.idle):
+                with m.Elif(~loader.busy & (unfinished == 0) & ~unsent & writer.idle):
                     m.next = "DONE"
             with m.State("END"):
                 m.d.comb += ending.eq(1)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from gemmsmith.arith.tech import TARGETS
 from gemmsmith.coprocessor import Coprocessor
 from gemmsmith.emit.top import CoprocessorTop, CoreTop, TileTop
+from gemmsmith.emit.verilog import check_name
 from gemmsmith.pe import ProcessingElement, element_class, for_scheme
 from gemmsmith.schemes import Scheme, parse
 from gemmsmith.tile import Tile
@@ -73,7 +74,10 @@ class BuildConfig(BaseModel):
     def load(cls, text: str) -> Self:
         """The build that ``config.resolved.json`` describes."""
         try:
-            return cls._checked(json.loads(text))
+            values = json.loads(text)
+            if not isinstance(values, dict):
+                raise ConfigError("the configuration must be a JSON object")
+            return cls._checked(values)
         except json.JSONDecodeError as error:
             raise ConfigError(f"the configuration is not JSON: {error}") from None
 
@@ -85,6 +89,7 @@ class BuildConfig(BaseModel):
             with _errors_as(ConfigError):
                 if config.target not in TARGETS:
                     raise ValueError(f"target must be one of {', '.join(TARGETS)}, not {config.target!r}")
+                check_name(config.name)
                 config.top()
             return config
         except ValidationError as error:

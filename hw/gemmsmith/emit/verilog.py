@@ -43,8 +43,7 @@ def emit(component: Any, *, name: str, configuration: str = "") -> Emitted:
 
     Raises ``ValueError`` if ``name`` is not a plain Verilog identifier.
     """
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or "__" in name:
-        raise ValueError(f"name must be a Verilog identifier without double underscores, not {name!r}")
+    check_name(name)
     texts: list[str] = []
     names: dict[str, dict[str, str]] = {}
     with collect(name) as library:
@@ -56,6 +55,12 @@ def emit(component: Any, *, name: str, configuration: str = "") -> Emitted:
     signed = tuple(port for port, member in _flat_members(component) if Shape.cast(member.shape).signed)
     return Emitted(top=name, verilog=_header(name, configuration) + _verilog("\n".join(texts), name),
                    modules=tuple(names), names=names, signed_ports=signed)
+
+
+def check_name(name: str) -> None:
+    """Raises ``ValueError`` unless ``name`` can be a module's name and the prefix of others."""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or "__" in name:
+        raise ValueError(f"name must be a Verilog identifier without double underscores, not {name!r}")
 
 
 def _flat_members(component: Any) -> list[tuple[str, Any]]:
@@ -70,7 +75,8 @@ def _rtlil(module: str, component: Any, names: dict[str, dict[str, str]]) -> str
     paths = sorted(".".join(path[1:]) for path in name_map.values() if "$" not in path[-1])
     names[module] = {path: path for path in paths}
     # Module names of submodules come out as `top.sub`; plain identifiers need no escapes in Verilog.
-    return re.sub(rf"^(module|  cell) \\({module}(?:\.\w+)+)", lambda m: f"{m[1]} \\{m[2].replace('.', '_')}",
+    return re.sub(rf"^(module|  cell) \\({module}(?:\.[\w$]+)+)",
+                  lambda m: f"{m[1]} \\{re.sub(r'[.$]', '_', m[2])}",
                   "\nend\n".join(map(_without_field_aliases, text.split("\nend\n"))), flags=re.MULTILINE)
 
 

@@ -1,4 +1,4 @@
-"""Linear backends that compute in a scheme's arithmetic: on its golden model, on the hardware, or with its weights only."""
+"""Linear backends in a scheme's arithmetic: on its golden model, on the hardware, or with its weights only."""
 
 from __future__ import annotations
 

