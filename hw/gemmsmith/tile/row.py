@@ -63,8 +63,7 @@ class Row(wiring.Component):
         held = []
         for c in range(self.cols):
             core = self.pe.core()
-            place(m, f"core_{c}", core)
-            m.d.comb += [core.ctl.eq(edge.ctl_o), core.mode.eq(self.mode), core.a.eq(edge.o), core.w.eq(self.w[c])]
+            place(m, f"core_{c}", core, ctl=edge.ctl_o, mode=self.mode, a=edge.o, w=self.w[c])
             hold = Signal(self.pe.result_width * self.pe.result_words, name=f"hold_{c}", reset_less=True)
             with m.If(self.capture):
                 m.d.sync += hold.eq(core.o)
@@ -87,18 +86,17 @@ class Row(wiring.Component):
         def select(words: Any) -> Any:
             return Array(words[mine])[index] if share > 1 else words[t]
 
-        place(m, f"tail_{t}", tail)
-        m.d.comb += [tail.ctl.eq(self.tail_ctl), tail.mode.eq(self.mode),
-                     tail.i.eq(select(held).word_select(self.tail_ctl.word, pe.result_width))]
-        for operand in pe.select(Axis.ROW, Part.TAIL):
-            m.d.comb += getattr(tail, operand.name).eq(getattr(self, operand.name))
+        inputs = {"ctl": self.tail_ctl, "mode": self.mode,
+                  "i": select(held).word_select(self.tail_ctl.word, pe.result_width)}
+        inputs |= {o.name: getattr(self, o.name) for o in pe.select(Axis.ROW, Part.TAIL)}
         for operand in pe.select(Axis.COLUMN, Part.TAIL):
             words = getattr(self, operand.name)
-            m.d.comb += getattr(tail, operand.name).eq(select([words[c] for c in range(self.cols)]))
+            inputs[operand.name] = select([words[c] for c in range(self.cols)])
         if pe.row_side:
-            m.d.comb += tail.row_side.eq(row_side)
+            inputs["row_side"] = row_side
         if pe.column_side:
-            m.d.comb += tail.column_side.eq(select([self.column_side[c] for c in range(self.cols)]))
+            inputs["column_side"] = select([self.column_side[c] for c in range(self.cols)])
+        place(m, f"tail_{t}", tail, **inputs)
 
         m.submodules[f"results_{t}"] = results = Memory(shape=pe.scheme.out_width, depth=SLOTS * share, init=[])
         write, read = results.write_port(), results.read_port(domain="comb")

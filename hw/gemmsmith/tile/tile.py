@@ -85,15 +85,12 @@ class Tile(wiring.Component):
         row_flags = []
         for r in range(self.rows):
             row = Row(pe, cols=self.cols, share=self.share)
-            place(m, f"row_{r}", row)
             row_flags.append(row.flag)
-            m.d.comb += [
-                row.ctl.eq(feeder.ctl), row.mode.eq(self.mode), row.capture.eq(capture), row.tail_ctl.eq(tail_ctl),
-                row.read.eq(drain.read), drain.read_data[r].eq(row.read_data),
-                *(getattr(row, name).eq(value) for name, value in columns.items()),
-                *(getattr(row, o.name).eq(getattr(self, o.name).payload[r]) for o in pe.select(Axis.ROW, Part.EDGE)),
-                *(getattr(row, o.name).eq(held[o.name][r]) for o in pe.select(Axis.ROW, Part.TAIL)),
-            ]
+            place(m, f"row_{r}", row, ctl=feeder.ctl, mode=self.mode, capture=capture, tail_ctl=tail_ctl,
+                  read=drain.read, **columns,
+                  **{o.name: getattr(self, o.name).payload[r] for o in pe.select(Axis.ROW, Part.EDGE)},
+                  **{o.name: held[o.name][r] for o in pe.select(Axis.ROW, Part.TAIL)})
+            m.d.comb += drain.read_data[r].eq(row.read_data)
         self._flag(m, row_flags, column_flags)
         return m
 
@@ -115,11 +112,10 @@ class Tile(wiring.Component):
         flags = []
         for c in range(self.cols):
             edge = pe.column_edge()
-            place(m, f"column_{c}", edge)
             flags.append(edge.flag)
-            m.d.comb += [edge.ctl.eq(feeder.ctl), edge.mode.eq(self.mode), payload[c].eq(edge.o)]
-            m.d.comb += [getattr(edge, o.name).eq(getattr(self, o.name).payload[c])
-                         for o in pe.select(Axis.COLUMN, Part.EDGE)]
+            place(m, f"column_{c}", edge, ctl=feeder.ctl, mode=self.mode,
+                  **{o.name: getattr(self, o.name).payload[c] for o in pe.select(Axis.COLUMN, Part.EDGE)})
+            m.d.comb += payload[c].eq(edge.o)
             if pe.column_side:
                 with m.If(capture):
                     m.d.sync += side[c].eq(edge.side)
