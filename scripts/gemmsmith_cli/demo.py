@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -45,6 +46,8 @@ def command(
     each output compared with the golden model bit for bit. Measures accuracy and, in the background, size and
     speed on an ECP5. Takes some minutes the first time, about one later.
     """
+    # The other cores are synthesising: threads of the matrix products would only wait for each other.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from gemmsmith.emit import BuildConfig
     from gemmsmith_cli.demo_report import Results, accuracy_line, markdown, size_lines, to_dict, writing_lines
     from gemmsmith_cli.demo_writing import write_on_hardware

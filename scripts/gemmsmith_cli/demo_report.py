@@ -48,8 +48,8 @@ def writing_lines(writing: Writing) -> list[str]:
     return [
         f"RTL equals golden bit for bit: {writing.outputs} outputs compared, none differs",
         f"{each.cycles} cycles per token; {writing.tokens} tokens took {writing.seconds:.1f} s of simulation",
-        f"{writing.utilisation:.1%} of the array's multiply-accumulates used: a single token fills one row of it, "
-        f"and a beat came in {each.beats / each.cycles:.1%} of the cycles",
+        f"{writing.utilisation:.1%} of the array used: a single token fills one row of it, and beats came in "
+        f"{each.beats / each.cycles:.1%} of the cycles",
         f"per token {each.bytes_read} bytes read, {each.bytes_written} written",
     ]
 

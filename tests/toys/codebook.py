@@ -77,7 +77,8 @@ class RowEdge(Edge):
 class ColumnEdge(Edge):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        table, loaded = Signal(data.ArrayLayout(signed(8), TABLE)), Signal(range(TABLE))
+        table = Signal(data.ArrayLayout(signed(8), TABLE))
+        loaded = Signal(range(TABLE))
         with m.If(self.ctl.load):
             m.d.sync += [table[loaded].eq(self.w_table), loaded.eq(loaded + 1)]
         m.d.sync += self.o.eq(table[self.w_index])

@@ -75,7 +75,8 @@ class QuireElement(ProcessingElement):
 class RowEdge(Edge):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        total, done = Signal(signed(8)), Signal(signed(8))
+        total = Signal(signed(8))
+        done = Signal(signed(8))
         codes = data.View(data.ArrayLayout(signed(4), LANES), self.a_codes)
         m.d.sync += [self.o.eq(self.a_codes), self.ctl_o.eq(self.ctl), self.side.eq(done)]
         m.d.sync += done.eq(total)  # core_latency after the payload, as the core's result
@@ -94,7 +95,8 @@ class ColumnEdge(Edge):
 class QuireCore(Core):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        total, shown = Signal(signed(16)), Signal(signed(48))
+        total = Signal(signed(16))
+        shown = Signal(signed(48))
         a, w = self.a, self.w
         with m.If(self.ctl.valid):
             m.d.sync += total.eq(Mux(self.ctl.first, 0, total) + sum(a[i] * w[i] for i in range(LANES)))
@@ -108,7 +110,8 @@ class QuireTail(Tail):
         m = Module()
         low = [Signal(16, name=f"low_{i}") for i in range(WORDS - 1)]
         totals = Array(Signal(signed(32), name=f"total_{i}") for i in range(self.share))
-        whole, last_word = Signal(signed(48)), Signal()
+        whole = Signal(signed(48))
+        last_word = Signal()
         m.d.comb += [last_word.eq(self.ctl.valid & (self.ctl.word == WORDS - 1)), whole.eq(Cat(*low, self.i))]
         for i, word in enumerate(low):
             with m.If(self.ctl.valid & (self.ctl.word == i)):
@@ -116,7 +119,8 @@ class QuireTail(Tail):
         new = Signal(signed(32))
         m.d.comb += new.eq(Mux(self.ctl.first, 0, totals[self.ctl.index]) + (whole >> SHIFT)
                            + self.row_side.as_signed() * self.w_bias.as_signed())
-        out, valid = Signal(signed(32)), Signal()
+        out = Signal(signed(32))
+        valid = Signal()
         m.d.sync += [valid.eq(last_word & self.ctl.last), self.o_valid.eq(valid), out.eq(new), self.o.eq(out)]
         with m.If(last_word):
             m.d.sync += totals[self.ctl.index].eq(new)

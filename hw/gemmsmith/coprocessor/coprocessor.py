@@ -84,7 +84,8 @@ class Coprocessor(wiring.Component):
         m = Module()
         m.submodules.bank = bank = RegisterBank(self.registers)
         connect_flat(m, self, "s_axil", bank.bus)
-        clear, ending = Signal(), Signal()
+        clear = Signal()
+        ending = Signal()
         loader = Loader(self.plan, rows=self.rows, cols=self.cols, addr_width=self._bus["addr_width"])
         m.submodules.loader = ResetInserter(clear)(loader)
         reader, writer, storer = self._dma(m, clear)
@@ -165,7 +166,8 @@ class Coprocessor(wiring.Component):
         """The life of a job: described, tiled, stored, done; or ended early by an error. Returns
         ``running``."""
         event = dict(zip((name for name, _ in EVENTS), bank.events_set, strict=True))
-        running, unfinished = Signal(), Signal(range(4 * BLOCKS_AHEAD + 4))
+        running = Signal()
+        unfinished = Signal(range(4 * BLOCKS_AHEAD + 4))
         begun = loader.block.valid & loader.block.ready
         failed = Cat(reader.error, writer.error).any()
         m.d.comb += [

@@ -41,8 +41,11 @@ class Storer(wiring.Component):
         m.submodules.packer = packer = self._packer
         wiring.connect(m, packer.o_request, wiring.flipped(self.o_request))
         wiring.connect(m, packer.o_data, wiring.flipped(self.o_data))
-        row, addr = Signal(self.block.payload.last_row.shape()), Signal(self.block.payload.addr.shape())
-        begun, last, sent = Signal(), Signal(), Signal()
+        row = Signal(self.block.payload.last_row.shape())
+        addr = Signal(self.block.payload.addr.shape())
+        begun = Signal()
+        last = Signal()
+        sent = Signal()
         m.d.comb += [
             last.eq(row == self.block.payload.last_row),
             packer.i_row.valid.eq(begun),

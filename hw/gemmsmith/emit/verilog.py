@@ -72,12 +72,24 @@ def _rtlil(module: str, component: Any, names: dict[str, dict[str, str]]) -> str
     ports = {port: (value, PortDirection.Input if flow is wiring.In else PortDirection.Output)
              for port, flow, value in port_members(component) if len(value)}
     text, name_map = rtlil.convert_fragment(Fragment.get(component, None), ports, module, emit_src=False)
-    paths = sorted(".".join(path[1:]) for path in name_map.values() if "$" not in path[-1])
-    names[module] = {path: path for path in paths}
+    names[module] = _net_names(name_map)
     # Module names of submodules come out as `top.sub`; plain identifiers need no escapes in Verilog.
     return re.sub(rf"^(module|  cell) \\({module}(?:\.[\w$]+)+)",
                   lambda m: f"{m[1]} \\{re.sub(r'[.$]', '_', m[2])}",
                   "\nend\n".join(map(_without_field_aliases, text.split("\nend\n"))), flags=re.MULTILINE)
+
+
+def _net_names(name_map: Any) -> dict[str, str]:
+    """Amaranth path → net; further signals of one name in one module are called ``name#2``, ``name#3`` ..."""
+    nets: dict[str, str] = {}
+    for signal, path in sorted(name_map.items(), key=lambda item: item[1]):
+        base = name = ".".join((*path[1:-1], signal.name))
+        serial = 1
+        while name in nets:
+            serial += 1
+            name = f"{base}#{serial}"
+        nets[name] = ".".join(path[1:])
+    return nets
 
 
 def _without_field_aliases(module: str) -> str:

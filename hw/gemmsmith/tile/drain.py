@@ -43,11 +43,16 @@ class Drain(wiring.Component):
         m = Module()
         wanted = Array(Signal(data.StructLayout({"row": self.last_row.shape(), "column": self.last_column.shape()}),
                               name=f"wanted_{s}") for s in range(SLOTS))
-        taken, complete = Signal(range(SLOTS + 1)), Signal(range(SLOTS + 1))
-        begin_slot, slot = Signal(range(SLOTS)), Signal(range(SLOTS))
-        row, column = Signal(self.last_row.shape()), Signal(self.last_column.shape())
+        taken = Signal(range(SLOTS + 1))
+        complete = Signal(range(SLOTS + 1))
+        begin_slot = Signal(range(SLOTS))
+        slot = Signal(range(SLOTS))
+        row = Signal(self.last_row.shape())
+        column = Signal(self.last_column.shape())
         credit = Signal(range(_DEPTH + 1), init=_DEPTH)
-        issue, row_last, last = Signal(), Signal(), Signal()
+        issue = Signal()
+        row_last = Signal()
+        last = Signal()
         m.d.comb += [
             self.room.eq(taken != SLOTS),
             issue.eq((complete != 0) & (credit != 0)),
@@ -77,7 +82,8 @@ class Drain(wiring.Component):
         layout = self.o.payload.shape()
         m.submodules.queue = queue = SyncFIFO(width=layout.size, depth=_DEPTH)
         flags = Signal(data.StructLayout({"valid": 1, "row": row.shape(), "row_last": 1, "last": 1}))
-        output, valid = Signal(layout), Signal()
+        output = Signal(layout)
+        valid = Signal()
         m.d.sync += [
             flags.valid.eq(issue), flags.row.eq(row), flags.row_last.eq(row_last), flags.last.eq(last),
             valid.eq(flags.valid), output.row_last.eq(flags.row_last), output.last.eq(flags.last),

@@ -50,9 +50,15 @@ class Feeder(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         pe, per_group = self.pe, self.pe.result is Cadence.GROUP
-        loaded, group, beat = Signal(range(pe.warmup + 1)), Signal(GROUPS_WIDTH), Signal(range(pe.max_beats))
-        started, loading, fire, load = Signal(), Signal(), Signal(), Signal()
-        last_beat, last_group = Signal(), Signal()
+        loaded = Signal(range(pe.warmup + 1))
+        group = Signal(GROUPS_WIDTH)
+        beat = Signal(range(pe.max_beats))
+        started = Signal()
+        loading = Signal()
+        fire = Signal()
+        load = Signal()
+        last_beat = Signal()
+        last_group = Signal()
         go = self.block.valid & (started | self.room)
         m.d.comb += [
             last_beat.eq(beat == (pe.beats_signal(self.mode) - 1)[:len(beat)]),

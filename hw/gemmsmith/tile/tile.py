@@ -153,7 +153,9 @@ class Tile(wiring.Component):
         word."""
         pe = self.pe
         ctl = Signal(TailControl(self.share, pe.result_words))
-        active, phase, index = Signal(), Signal(range(max(2, pe.tail_interval))), Signal(range(max(2, self.share)))
+        active = Signal()
+        phase = Signal(range(max(2, pe.tail_interval)))
+        index = Signal(range(max(2, self.share)))
         finished = Signal()
         step, end = phase == pe.tail_interval - 1, index == self.share - 1
         m.d.comb += [ctl.valid.eq(active & (phase < pe.result_words)), ctl.index.eq(index), ctl.word.eq(phase),

@@ -49,6 +49,19 @@ def test_outputs_touch_nothing_around_them():
         np.testing.assert_array_equal(written[68:128].view(np.uint32).reshape(3, 5), expected)
 
 
+def test_done_comes_after_the_last_output():
+    """Slow writes: when the interrupt comes, memory already holds everything."""
+    rng = np.random.default_rng(9)
+    unit = device()
+    with PySimBackend(unit, memory_bytes=MEMORY, timing=MemoryTiming(stall={"aw": 0.95, "w": 0.9})) as backend:
+        driver = Driver(backend, unit)
+        operands, groups, expected = codebook_job(rng, 3, 3, 5)
+        driver.describe(place(driver, operands, groups), o=(0x8000, 12), m=3, n=3, groups=groups, mode=0)
+        driver.start()
+        backend.wait_interrupt(5_000)
+        np.testing.assert_array_equal(backend.memory[0x8000:0x8000 + 36].view(np.uint32).reshape(3, 3), expected)
+
+
 def test_completion_can_be_polled():
     rng = np.random.default_rng(4)
     unit = device()
@@ -78,6 +91,8 @@ def test_a_bus_error_stops_the_job_and_the_next_one_works(array, response, event
             where[array] = (start, where[array][1])
         with pytest.raises(DriverError, match=event):
             driver.run(where, m=6, n=9, groups=groups, mode=0)
+        assert driver._read("bytes_written") < 4 * 6 * 9, "the job must stop, not run to its end"
+        assert driver._read("status") == 0
         driver._free = 0x8000
         for _ in range(2):
             run(driver, rng, 5, 6, 20)
