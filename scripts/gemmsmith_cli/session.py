@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -61,7 +62,7 @@ def _compile(verilog: str, top: str) -> None:
         build_library(verilog, top)
     except MissingToolError:
         raise
-    except (RuntimeError, ValueError) as error:
+    except (OSError, subprocess.SubprocessError, RuntimeError, ValueError) as error:
         raise ToolError("verilator", str(error)) from None
 
 

@@ -1,12 +1,14 @@
 """quantize and matmul: results, and input that must be refused before anything is written."""
 
 import json
+import subprocess
 
 import numpy as np
 import pytest
 
 from gemmsmith.schemes import parse
-from gemmsmith_cli import matmul
+from gemmsmith_cli import matmul, session
+from gemmsmith_sim.backends.base import MissingToolError
 from gemmsmith_sim.golden import for_scheme
 
 
@@ -79,6 +81,18 @@ def test_a_wrong_bit_fails_the_check(refused, run, untouched, tiny, monkeypatch)
         *line, code=1)
     assert run(*line, "--no-check").code == 0
     untouched("o.npy")
+
+
+@pytest.mark.parametrize("error", [
+    subprocess.CalledProcessError(1, ["c++", "--version"]), FileNotFoundError(2, "No such file or directory", "c++"),
+    RuntimeError("the C++ compiler failed:\nmain.cpp: no space left"), MissingToolError("no C++ compiler found")])
+def test_a_compiler_that_fails(refused, untouched, tiny, monkeypatch, error):
+    def fail(verilog, top):
+        raise error
+
+    monkeypatch.setattr(session, "build_library", fail)
+    line = refused("matmul", "int8", "a.npy", "w.npy", *tiny, "-o", "o.npy", "--backend", "rtl", code=3)
+    assert "c++" in line.lower()
 
 
 def nan_at(row, column):

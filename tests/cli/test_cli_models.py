@@ -2,10 +2,18 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
+from gemmsmith.schemes import parse
+from gemmsmith_cli.errors import CheckError
+from gemmsmith_cli.run import hardware
+from gemmsmith_sim.driver import Counters, Placed
+from gemmsmith_sim.golden import for_scheme
 from gemmsmith_sim.llm import checkpoint
+from gemmsmith_sim.llm.quantized import RtlLinear
 
 MODEL = checkpoint.HELDOUT_TEXT.parent
 
@@ -41,6 +49,33 @@ def test_run_on_rtl(run, folder, tiny):
     assert report["text"] == json.loads(run(*line).out)["text"]
     assert report["compared"] == 4 * (128 + 64 + 64 + 128 + 384 + 384 + 128)
     assert report["cycles"] > 0
+
+
+class BrokenDriver:
+    """Computes as golden does, but the sign of the last output is wrong."""
+
+    total = Counters()
+    device = SimpleNamespace(pe=SimpleNamespace(scheme=parse("int8")))
+
+    def load_weights(self, w):
+        return Placed(w, {})
+
+    def matmul(self, a, w):
+        product = for_scheme(a.scheme).matmul(a, w.encoded)
+        product[-1, -1] *= -1
+        return product
+
+
+def test_every_output_of_the_hardware_is_compared():
+    linear = RtlLinear(BrokenDriver())
+    x = np.random.default_rng(5).normal(size=(6, 32)).astype(np.float32)
+    handle = linear.prepare("layers.0.q", x[:4])
+    linear.matmul(handle, x)
+    linear.matmul(handle, x[:2])
+    assert (linear.outputs, linear.mismatches, linear.first_mismatch) == (32, 2, "layers.0.q")
+    assert linear.macs == 32 * 32
+    with pytest.raises(CheckError, match=r"2 of 32 outputs .* layers\.0\.q"):
+        hardware(linear)
 
 
 def test_perplexity(run, text):
