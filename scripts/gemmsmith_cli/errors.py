@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 FAILED, BAD_INPUT, NO_TOOL, INTERRUPTED = 1, 2, 3, 130
-"""Exit codes: a check, or the simulated hardware, failed; the input cannot be used; a tool is missing or failed; Ctrl-C."""
+"""Exit codes: a check, or the simulated hardware, failed; the input cannot be used; a tool is missing or failed;
+Ctrl-C."""
 
 LONGEST_LINE = 1000
 

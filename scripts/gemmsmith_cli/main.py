@@ -21,7 +21,8 @@ app = typer.Typer(
     name="gemmsmith", add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
     help="Matrix-multiply hardware for low-precision language models: "
          "Verilog that equals its golden model bit for bit.",
-    epilog="Exit codes: 0 success, 1 a check or the hardware failed, 2 bad input, 3 a tool is missing or failed, 130 interrupted.")
+    epilog="Exit codes: 0 success, 1 a check or the hardware failed, 2 bad input, "
+           "3 a tool is missing or failed, 130 interrupted.")
 
 VERBS = (doctor, list_verb, describe, build, quantize, matmul, run, perplexity, synth, demo)
 for verb in VERBS:

@@ -8,10 +8,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "sim" / "system"))
 
-from systems import BUILDS, MODES, check_product, operands, system  # noqa: E402
+from systems import BUILDS, MODES, check_product, operands, system
 
-from gemmsmith_sim.backends.base import ErrorRange, MemoryTiming, Response  # noqa: E402
-from gemmsmith_sim.driver import Driver, DriverError  # noqa: E402
+from gemmsmith_sim.backends.base import ErrorRange, MemoryTiming, Response
+from gemmsmith_sim.driver import Driver, DriverError
 
 CHANNELS = ("ar", "r", "aw", "w", "b")
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from mutants.mutants import MUTANTS, Mutant
 
 ROOT = Path(__file__).parents[2]
@@ -32,10 +33,12 @@ def test_caught(mutant: Mutant, tmp_path: Path):
     paths = os.pathsep.join(str(tmp_path / source) for source in SOURCES)
     environment = {**os.environ, "PYTHONPATH": paths, "HYPOTHESIS_STORAGE_DIRECTORY": str(tmp_path / "hypothesis")}
     environment.pop("PYTEST_XDIST_WORKER", None)
-    where = subprocess.run([sys.executable, "-c", "import gemmsmith, gemmsmith_sim; print(gemmsmith.__file__, gemmsmith_sim.__file__)"],
+    where = subprocess.run([sys.executable, "-c",
+                            "import gemmsmith, gemmsmith_sim; print(gemmsmith.__file__, gemmsmith_sim.__file__)"],
                            cwd=tmp_path, env=environment, capture_output=True, text=True, check=True).stdout
     assert where.count(str(tmp_path)) == 2, "the mutated copy must be the one that is imported"
-    run = subprocess.run([sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", mutant.caught_by],
+    run = subprocess.run([sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist",
+                          mutant.caught_by],
                          cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=280)
     assert run.returncode == 1, f"no test noticed {mutant.name}:\n{run.stdout[-2000:]}{run.stderr[-2000:]}"
     assert "failed" in run.stdout

@@ -18,18 +18,21 @@ EXPONENT_WIDTH = 7
 """Products have exponents up to 80; sums of fewer than 2^47 of them up to 127."""
 
 _GUARD = 4
-"""Places below the accumulator's last. A difference loses two leading bits at most (the product may have its leading one a place
-lower than it could) unless nothing was shifted out of these: two of them become significant, one rounds, one is sticky."""
+"""Places below the accumulator's last. A difference loses two leading bits at most (the product may have its leading
+one a place lower than it could) unless nothing was shifted out of these: two of them become significant, one rounds,
+    one is sticky."""
 
 _FRAME_WIDTH = SUM_WIDTH + _GUARD
 
 
 class FloatAccumulator(wiring.Component):
-    """acc ← RNE₂₄(acc + product), every cycle: the sum of FP16 products in ascending order, rounded as FP32 after each.
+    """acc ← RNE₂₄(acc + product), every cycle: the sum of FP16 products in ascending order, rounded as FP32 after
+    each.
 
-    A product is (−1)^negative · product · 2^(exponent − 70), of normalized significands: 2^20 ≤ product < 2^22, 2 ≤ exponent ≤ 80. The sum is
-    ``significand`` · 2^(exponent − 72), with magnitude of the significand 2^23 to 2^24, or zero: every rounding is that of FP32, which cannot underflow
-    (all is a multiple of 2^-48) and does not overflow for fewer than 2^47 products.
+    A product is (−1)^negative · product · 2^(exponent − 70), of normalized significands: 2^20 ≤ product < 2^22, 2 ≤
+    exponent ≤ 80. The sum is ``significand`` · 2^(exponent − 72), with magnitude of the significand 2^23 to 2^24, or
+    zero: every rounding is that of FP32, which cannot underflow (all is a multiple of 2^-48) and does not overflow
+    for fewer than 2^47 products.
 
     Latency: 2 cycles from a product to the sum that includes it.
 
@@ -55,9 +58,10 @@ class FloatAccumulator(wiring.Component):
         })
 
     def elaborate(self, platform: object) -> Module:
-        # What would lengthen the loop is done beside it. The sum is kept in two's complement (no comparison of magnitudes, no negation of a
-        # negative difference) and not yet rounded, so that rounding runs while the shifts are prepared; the difference of
-        # the exponents of this sum and the next product is found while the sum is still being normalized.
+        # What would lengthen the loop is done beside it. The sum is kept in two's complement (no comparison of
+        # magnitudes, no negation of a negative difference) and not yet rounded, so that rounding runs while the
+        # shifts are prepared; the difference of the exponents of this sum and the next product is found while the sum
+        # is still being normalized.
         m = Module()
         stages = Stages(m)
 
@@ -79,8 +83,9 @@ class FloatAccumulator(wiring.Component):
         acc = stages.wire("acc", (kept + (guard & (more | kept[0])))[:SUM_WIDTH].as_signed())
         acc_exponent = stages.wire("acc_exponent", (exponent - distance)[:EXPONENT_WIDTH])
 
-        # The operand of the smaller exponent is shifted right by |distance|. For a negative one that is the complement plus one:
-        # the product starts a place lower. An empty accumulator counts as the smaller one and as zero.
+        # The operand of the smaller exponent is shifted right by |distance|. For a negative one that is the
+        # complement plus one: the product starts a place lower. An empty accumulator counts as the smaller one and as
+        # zero.
         lower = distance[-1]
         product_leads = stages.wire("product_leads", (present & ~lower) | empty)
         far = (distance[5:-1] ^ lower.replicate(2)).any()

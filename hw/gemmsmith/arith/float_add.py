@@ -23,8 +23,9 @@ _PLACES = {
 class FloatAdd(wiring.Component):
     """o = a + b in FP32: one rounding, to nearest, ties to even; results below the normal range flushed to +0.
 
-    Subnormals must not be given. Zero has no sign: x + (−x) = +0. An infinity plus a finite number or an infinity of the same
-    sign is that infinity. Infinities of opposite signs make the NaN 0x7FC00000, which stays, whatever is added to it.
+    Subnormals must not be given. Zero has no sign: x + (−x) = +0. An infinity plus a finite number or an infinity of
+    the same sign is that infinity. Infinities of opposite signs make the NaN 0x7FC00000, which stays, whatever is
+    added to it.
 
     Latency: ``stages`` cycles; a new addition every cycle.
 
@@ -69,8 +70,8 @@ class FloatAdd(wiring.Component):
         nan = infinite & (big[22] | (differ & small_exponent.all()))
         head = Cat(big[31], exponent, infinite, nan)
 
-        # Two guard places and a sticky bit: a difference that loses more than one leading bit had nothing shifted beyond them.
-        # 31 places shift everything into the sticky bit.
+        # Two guard places and a sticky bit: a difference that loses more than one leading bit had nothing shifted
+        # beyond them. 31 places shift everything into the sticky bit.
         amount = distance[:5] | distance[5:].any().replicate(5)
         small_significand = Cat(Const(0, 3), small[:23], small_exponent.any())
         aligned = shift_right_sticky(stages, small_significand, amount) ^ differ.replicate(27)

@@ -14,7 +14,8 @@ _HALF_PLACES = {0: (), 1: ("out",), 2: ("align", "out")}
 
 
 class IntToFloat(wiring.Component):
-    """o = i · 2^exponent as FP32: one rounding, to nearest, ties to even; below the normal range +0, above it an infinity.
+    """o = i · 2^exponent as FP32: one rounding, to nearest, ties to even; below the normal range +0, above it an
+    infinity.
 
     Latency: ``stages`` cycles; a new number every cycle.
 
@@ -49,8 +50,8 @@ class IntToFloat(wiring.Component):
         return self._stages
 
     def elaborate(self, platform: object) -> Module:
-        # A negative number is normalized as it is and complemented afterwards. The one that completes its negation then belongs
-        # at the very end of a tail of ones: no carry chain adds it, guard and sticky bit account for it.
+        # A negative number is normalized as it is and complemented afterwards. The one that completes its negation
+        # then belongs at the very end of a tail of ones: no carry chain adds it, guard and sticky bit account for it.
         m = Module()
         width = self._width
         stages = Stages(m, _INT_PLACES[self._stages])
@@ -85,7 +86,8 @@ class IntToFloat(wiring.Component):
 
 
 class FloatToHalf(wiring.Component):
-    """FP32 to FP16: to nearest, ties to even; subnormal results are produced, overflow is an infinity, every zero is +0.
+    """FP32 to FP16: to nearest, ties to even; subnormal results are produced, overflow is an infinity, every zero is
+    +0.
 
     An infinity (or NaN) at the input is an infinity.
 
@@ -119,8 +121,8 @@ class FloatToHalf(wiring.Component):
         stages = Stages(m, _HALF_PLACES[self._stages])
         fraction, exponent, sign = self.i[:23], self.i[23:31], self.i[31]
 
-        # Half's biased exponent; from 0 downwards the significand is shifted to that of the subnormals. What moves 15 places
-        # is less than half of the smallest subnormal.
+        # Half's biased exponent; from 0 downwards the significand is shifted to that of the subnormals. What moves 15
+        # places is less than half of the smallest subnormal.
         rebased = stages.wire("rebased", exponent - (FP32.bias - FP16.bias))
         below = stages.wire("below", (1 - rebased)[: len(rebased)])
         subnormal = rebased <= 0

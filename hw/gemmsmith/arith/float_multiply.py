@@ -25,19 +25,20 @@ _PLACES = {
 def recode_digits(multiplier: Value) -> Value:
     """Radix-4 digits −1, 0, 1, 2 of an unsigned number, each as two bits that hold the digit plus one.
 
-    Adding one to every digit is all it takes: what leaves a digit as a carry is what makes 3 = 4 − 1 and 4 = 4 + 0. The top digit is
-    never −1. A row of a multiplier is then one four-input function a bit, with no threefold to make (Booth's digits −2 … 2 need five
-    inputs and a digit of three bits).
+    Adding one to every digit is all it takes: what leaves a digit as a carry is what makes 3 = 4 − 1 and 4 = 4 + 0.
+    The top digit is never −1. A row of a multiplier is then one four-input function a bit, with no threefold to make
+    (Booth's digits −2 … 2 need five inputs and a digit of three bits).
     """
     digits = len(multiplier) // 2 + 1
     return (multiplier + Const((4**digits - 1) // 3, 2 * digits))[: 2 * digits]
 
 
 def multiply_digits(stages: Stages, a: Value, digits: Value, **along: Value) -> tuple[Value, ...]:
-    """The exact product of an unsigned number and recoded digits, then whatever was given in ``along``, delayed as much.
+    """The exact product of an unsigned number and recoded digits, then whatever was given in ``along``, delayed as
+    much.
 
-    The rows are added in a balanced tree that can be cut at the places ``level_0`` (the rows themselves), ``level_1`` and so on. The
-    product has ``len(a) + len(digits)`` bits, of which the top ones are zero.
+    The rows are added in a balanced tree that can be cut at the places ``level_0`` (the rows themselves), ``level_1``
+    and so on. The product has ``len(a) + len(digits)`` bits, of which the top ones are zero.
     """
     terms: list[_Term] = []
     correction = Const(0, 0)
@@ -69,8 +70,8 @@ class _Term(NamedTuple):
 
 
 def _add(stages: Stages, low: _Term, high: _Term | None = None) -> _Term:
-    """The sum. The places below the higher summand pass by the adder, which also keeps Yosys from merging a whole tree of carry
-    chains into one multi-operand sum made of gates."""
+    """The sum. The places below the higher summand pass by the adder, which also keeps Yosys from merging a whole
+    tree of carry chains into one multi-operand sum made of gates."""
     if high is None:
         return low
     offset = high.place - low.place
@@ -81,8 +82,9 @@ def _add(stages: Stages, low: _Term, high: _Term | None = None) -> _Term:
 class FloatMultiply(wiring.Component):
     """o = a · b in FP32: one rounding of the exact product, to nearest, ties to even; below the normal range +0.
 
-    FP16 subnormals are honoured, and FP16 codes with exponent 31 read as ±65504, the largest finite number. FP32 subnormals must not
-    be given. Zero has no sign and 0 · x = +0 for every x; otherwise an FP32 exponent of 255 makes an infinity.
+    FP16 subnormals are honoured, and FP16 codes with exponent 31 read as ±65504, the largest finite number. FP32
+    subnormals must not be given. Zero has no sign and 0 · x = +0 for every x; otherwise an FP32 exponent of 255 makes
+    an infinity.
 
     Latency: ``stages`` cycles; a new product every cycle.
 
@@ -156,7 +158,8 @@ class Factor(NamedTuple):
 
 
 def unpack(stages: Stages, code: Signal, shape: FloatShape) -> Factor:
-    """A code as a factor. FP16 subnormals are normalized, FP16 codes with exponent 31 read as the largest finite number."""
+    """A code as a factor. FP16 subnormals are normalized, FP16 codes with exponent 31 read as the largest finite
+    number."""
     fraction, exponent = code[: shape.fraction_bits], code[shape.fraction_bits : -1]
     if not shape.subnormals:
         return Factor(Cat(fraction, exponent.any()), exponent, exponent.all())

@@ -6,15 +6,14 @@ from collections.abc import Collection, Mapping
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
-
 _PLUS = Const(0, 1)
 
 
 class Stages:
     """Names the intermediate values of a datapath and registers those at chosen places.
 
-    A datapath calls its ``Stages`` at each place where it *can* be cut, with everything that lives across the cut. Where the place is
-    among ``places`` the values come back one clock cycle later, else at once.
+    A datapath calls its ``Stages`` at each place where it *can* be cut, with everything that lives across the cut.
+    Where the place is among ``places`` the values come back one clock cycle later, else at once.
 
     Parameters
     ----------
@@ -50,7 +49,8 @@ def check_stages(stages: int, known: Mapping[int, Collection[str]]) -> None:
 
 
 def shift_right_sticky(stages: Stages, value: Value, amount: Value) -> Value:
-    """``value >> amount`` with a sticky bit in place of its last: the or of that bit and of all that were shifted out.
+    """``value >> amount`` with a sticky bit in place of its last: the or of that bit and of all that were shifted
+    out.
 
     Arithmetic if ``value`` is signed; the result is unsigned.
     """
@@ -73,7 +73,8 @@ def shift_left(stages: Stages, value: Value, amount: Value, *, unit: int = 1) ->
 
 
 def leading_nibbles(stages: Stages, value: Value, sign: Value) -> Value:
-    """Nibbles of copies of the bit ``sign`` above the first one that is not. ``len(value)`` must be a multiple of four.
+    """Nibbles of copies of the bit ``sign`` above the first one that is not. ``len(value)`` must be a multiple of
+    four.
 
     If all are, it is at least their number, or as much as its bits can tell.
     """
@@ -92,13 +93,14 @@ def leading_nibbles(stages: Stages, value: Value, sign: Value) -> Value:
 def normalize(stages: Stages, value: Value, *, sign: Value = _PLUS, **along: Value) -> tuple[Signal, ...]:
     """Shift ``value`` left, zeros coming in, until its most significant bit differs from ``sign``.
 
-    That is the leading one of an unsigned number; for a number in two's complement give its sign, and the bits below. Whole nibbles
-    first, found all at once; then 0 to 3 places, read off the nibble on top. Can be cut at the places ``coarse`` and ``fine``.
+    That is the leading one of an unsigned number; for a number in two's complement give its sign, and the bits below.
+    Whole nibbles first, found all at once; then 0 to 3 places, read off the nibble on top. Can be cut at the places
+    ``coarse`` and ``fine``.
 
     Returns
     -------
-    The shifted value; the distance; then whatever was given in ``along``, delayed as much. If no bit differs from the sign neither
-    does the result's most significant one, and the distance means nothing.
+    The shifted value; the distance; then whatever was given in ``along``, delayed as much. If no bit differs from the
+    sign neither does the result's most significant one, and the distance means nothing.
     """
     padding = -len(value) % 4
     padded = stages.wire("padded", Cat(Const(0, padding), value))

@@ -16,8 +16,8 @@ from amaranth.lib.wiring import In, Out
 class FloatShape:
     """Field widths of an IEEE 754 interchange format: sign, exponent, fraction, most significant first.
 
-    ``subnormals`` says whether the datapath knows subnormal numbers of this format. If it does not, they never arise: results below
-    the normal range are flushed to zero.
+    ``subnormals`` says whether the datapath knows subnormal numbers of this format. If it does not, they never arise:
+    results below the normal range are flushed to zero.
     """
 
     exponent_bits: int
@@ -55,14 +55,16 @@ def any_bit(value: Value) -> Value:
 class RoundToFloat(wiring.Component):
     """Round a raw float to ``shape``: to nearest, ties to even, once.
 
-    The magnitude of the input is significand · 2^(exponent − bias − (width − 1)): ``exponent`` is the biased exponent of the
-    significand's most significant bit. That bit is clear only if the value is zero or, where the format has subnormals, if
-    ``exponent`` is 0, which then stands for exponent 1, as in a code (there, zero needs that exponent too). The significand's last
+    The magnitude of the input is significand · 2^(exponent − bias − (width − 1)): ``exponent`` is the biased exponent
+    of the significand's most significant bit. That bit is clear only if the value is zero or, where the format has
+    subnormals, if ``exponent`` is 0, which then stands for exponent 1, as in a code (there, zero needs that exponent
+    too). The significand's last
     bit may be sticky: a one there says that the exact value lies anywhere between that bit's neighbours.
 
     The result is, in this order of precedence,
 
-    - +0, if the significand's most significant bit is clear (without subnormals), or nothing but zeros remains (with them);
+    - +0, if the significand's most significant bit is clear (without subnormals), or nothing but zeros remains (with
+      them);
     - an infinity, if ``infinite``, or if the rounded magnitude reaches 2^(top_exponent − bias);
     - +0, without subnormals, if the magnitude, rounded as if the exponent had no bound, is below 2^(1 − bias);
     - the rounded value.
@@ -107,7 +109,8 @@ class RoundToFloat(wiring.Component):
         rest, kept = self.significand[:rest_width], self.significand[rest_width:]
         up = any_bit(rest[-1:]) & (any_bit(rest[:-1]) | kept[0])
 
-        # Exponent over fraction is one number: rounding up past the largest fraction carries into the exponent by itself.
+        # Exponent over fraction is one number: rounding up past the largest fraction carries into the exponent by
+        # itself.
         number = Cat(kept[:-1], self.exponent)
         rounded = (number + up)[: len(number)]
         fraction = rounded[: shape.fraction_bits]

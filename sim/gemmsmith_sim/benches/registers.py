@@ -14,11 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, with_timeout
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
-
-import cocotb
 
 DESCRIPTION: dict[str, Any] = json.loads(Path(os.environ["REGISTERS"]).read_text())
 REGISTERS: list[dict[str, Any]] = DESCRIPTION["registers"]

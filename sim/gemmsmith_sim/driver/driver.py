@@ -74,7 +74,8 @@ class Driver:
 
     Members
     -------
-    total: counters over all jobs. outputs: outputs computed. saturated: the last job met an operand that was not finite.
+    total: counters over all jobs. outputs: outputs computed. saturated: the last job met an operand that was not
+    finite.
 
     Raises ``DriverError`` when identification or geometry are not those of ``device``.
     """

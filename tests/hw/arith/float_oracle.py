@@ -48,7 +48,8 @@ def pairs(values):
 def vectors(**inputs):
     """Dicts member → int, one a cycle."""
     names = list(inputs)
-    return [dict(zip(names, row, strict=True)) for row in zip(*(np.asarray(v).tolist() for v in inputs.values()), strict=True)]
+    return [dict(zip(names, row, strict=True)) for row in zip(*(np.asarray(v).tolist() for v in inputs.values()),
+                                                              strict=True)]
 
 
 def assert_equal(got, expected, **inputs):

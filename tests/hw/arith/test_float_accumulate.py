@@ -48,7 +48,8 @@ def check(terms):
         expected.append(float(acc))
     got = run(terms)
     assert len(got) == len(terms) > 0
-    wrong = [(n, [hex(int(x)) for x in terms[n]], e, g) for n, (e, g) in enumerate(zip(expected, got, strict=True)) if e != g]
+    wrong = [(n, [hex(int(x)) for x in terms[n]], e, g) for n, (e, g) in enumerate(zip(expected, got,
+                                                                                       strict=True)) if e != g]
     assert not wrong, f"{len(wrong)} of {len(got)} differ: {wrong[:5]}"
 
 
@@ -64,7 +65,8 @@ def sequence(kind, rng, count):
     if kind == "tiny":
         return rng.choice([0, 1, 2, 0x3FF, 0x400, 0x8001, 0x83FF, 0x3C00], (2, count))
     factors = signs | rng.integers(0, 31, (2, count)) << 10 | rng.integers(0, 1024, (2, count))
-    factors[0, 1::2] = factors[0, 0::2] ^ 0x8000 ^ rng.integers(0, 2, count // 2)  # takes back what was just added, nearly
+    factors[0, 1::2] = factors[0, 0::2] ^ 0x8000 ^ rng.integers(0, 2,
+                                                                count // 2)  # takes back what was just added, nearly
     factors[1, 1::2] = factors[1, 0::2]
     return factors
 
@@ -73,7 +75,8 @@ def sequence(kind, rng, count):
 @pytest.mark.parametrize("length", [2, 40])
 def test_random_sums(kind, length):
     rng = np.random.default_rng(length)
-    terms = [(n == 0, *factors) for _ in range(1200 // length) for n, factors in enumerate(sequence(kind, rng, length).T)]
+    terms = [(n == 0, *factors) for _ in range(1200 // length) for n, factors in enumerate(sequence(kind, rng,
+                                                                                                    length).T)]
     check(terms)
 
 
@@ -84,7 +87,8 @@ def test_ties_and_powers_of_two():
     for high in (0x3C00, 0x3C01, 0x7800, 0x7BFF, 0x0001):
         for low in powers:
             for signs in ((0, 0), (0, 1), (1, 0), (1, 1)):
-                terms += [(1, high, 0x3C00 | signs[0] << 15), (0, low, 0x1000 | signs[1] << 15), (0, low, 0x1000 | signs[0] << 15)]
+                product, repeated = 0x1000 | signs[1] << 15, 0x1000 | signs[0] << 15
+                terms += [(1, high, 0x3C00 | signs[0] << 15), (0, low, product), (0, low, repeated)]
     check(terms)
 
 

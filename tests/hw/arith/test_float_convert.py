@@ -51,7 +51,8 @@ def check_half(codes, *, stages):
 
 def test_half_at_every_exponent():
     """Ties, and both sides of them, in all places a rounding of normal and subnormal numbers can have."""
-    fractions = {f & 0x7FFFFF for n in range(24) for d in (-1, 0, 1) for f in ((1 << n) + d, (3 << n) + d, -(1 << n) + d)}
+    fractions = {f & 0x7FFFFF for n in range(24) for d in (-1, 0, 1) for f in ((1 << n) + d, (3 << n) + d,
+                                                                               -(1 << n) + d)}
     codes = np.array([s << 31 | e << 23 | f for e in range(96, 148) for f in fractions for s in (0, 1)])
     check_half(np.concatenate([codes, [0, 0x7F800000, 0xFF800000, 0x7F7FFFFF, 0x00800000]]), stages=2)
 

@@ -1,14 +1,15 @@
-"""The life of a job: back to back, interrupted or polled, refused, stopped by errors, aborted, reset in the middle."""
+"""The life of a job: back to back, interrupted or polled, refused, stopped by errors, aborted, reset in the
+middle."""
 
 import numpy as np
 import pytest
+
+from gemmsmith.coprocessor import Coprocessor
 from gemmsmith_sim.backends.base import ErrorRange, MemoryTiming, Response
 from gemmsmith_sim.backends.pysim import PySimBackend
 from gemmsmith_sim.driver import Driver, DriverError
 from toys.codebook import Codebook, CodebookElement
 from toys.memory import codebook_job
-
-from gemmsmith.coprocessor import Coprocessor
 
 BUS = 8
 MEMORY = 1 << 16
@@ -81,7 +82,8 @@ def test_a_bus_error_stops_the_job_and_the_next_one_works(array, response, event
     unit = device()
     operands, groups, _ = codebook_job(rng, 6, 9, 40)
     start = 0x4000
-    timing = MemoryTiming(stall=0.2, read_latency=5, error_at=(ErrorRange(start=start, stop=start + 64, response=response),))
+    timing = MemoryTiming(stall=0.2, read_latency=5, error_at=(ErrorRange(start=start, stop=start + 64,
+                                                                          response=response),))
     with PySimBackend(unit, memory_bytes=MEMORY, timing=timing) as backend:
         driver = Driver(backend, unit)
         where = place(driver, operands, groups)

@@ -74,7 +74,7 @@ def test_a_file_in_the_way(built, tmp_path):
 
 
 def test_load_says_what_is_missing(built, tmp_path):
-    with pytest.raises(PackageError, match="is not a build: it has no config.resolved.json"):
+    with pytest.raises(PackageError, match=r"is not a build: it has no config\.resolved\.json"):
         load_build(tmp_path)
     config, emitted = built
     write_build(config, tmp_path / "b", emitted=emitted)
@@ -84,7 +84,8 @@ def test_load_says_what_is_missing(built, tmp_path):
 
 
 def test_a_configuration_spells_everything_out():
-    config = BuildConfig.resolve("anda-m6", {"rows": "2", "cols": "8", "m_max": "8", "weight_group": "64", "out": "fp16"})
+    config = BuildConfig.resolve("anda-m6", {"rows": "2", "cols": "8", "m_max": "8", "weight_group": "64",
+                                             "out": "fp16"})
     assert config.scheme == "anda-m6-g64-trunc-w_int4_sym-g64-s_fp16-acc_fp32_rne_ascending-ftz-out_fp16"
     assert (config.name, config.tail_share, config.options) == ("anda_m6_coprocessor", 4, {"m_max": 8})
     assert BuildConfig.load(config.to_json()) == config

@@ -13,7 +13,8 @@ from gemmsmith.schemes import parse
 from gemmsmith.tile import Tile
 from gemmsmith_sim.measure import tools
 
-BUILDS = [("int8", "coprocessor"), ("anda-m6", "coprocessor"), ("fp16", "coprocessor"), ("anda-m4", "tile"), ("fp16", "pe"),
+BUILDS = [("int8", "coprocessor"), ("anda-m6", "coprocessor"), ("fp16", "coprocessor"), ("anda-m4", "tile"), ("fp16",
+                                                                                                              "pe"),
           ("int8", "core")]
 
 
@@ -83,7 +84,8 @@ def test_every_shared_component_is_written_once():
     assert sizes[8] < 1.5 * sizes[2]
 
 
-@pytest.mark.parametrize(("size", "megabytes", "seconds"), [(32, 0.3, 3), pytest.param(64, 0.6, 8, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("size", "megabytes", "seconds"), [(32, 0.3, 3), pytest.param(64, 0.6, 8,
+                                                                                       marks=pytest.mark.slow)])
 def test_large_arrays_stay_small(size, megabytes, seconds, request):
     emit(Tile(for_scheme(parse("int8")), rows=1, cols=1), name="warm")
     began = time.perf_counter()

@@ -46,7 +46,8 @@ def test_every_code_times_a_few():
     weights = np.array([[0x3C00], [0xBC01], [0x0001], [0x03FF], [0x7BFF], [0xFC00], [0x7E01], [0x8000]])
     rng = np.random.default_rng(0)
     chosen = rng.choice(codes, 400, replace=False)
-    run_and_compare([([[a]], weights) for a in (*chosen, 0x7C00, 0xFC00, 0x7FFF, 0x8000, 1, 0x8001)], share=len(weights))
+    run_and_compare([([[a]], weights) for a in (*chosen, 0x7C00, 0xFC00, 0x7FFF, 0x8000, 1, 0x8001)],
+                    share=len(weights))
 
 
 def test_cancellation_and_ties():

@@ -82,7 +82,8 @@ def test_what_is_not_finite_saturates_and_is_reported():
 
 
 @pytest.mark.parametrize(("build", "scheme", "message"), [
-    ("int8", "fp16", "the co-processor computes int8"), ("anda-m6", "anda-m9", "m_max"), ("fp16", "fp16+out", "computes fp16"),
+    ("int8", "fp16", "the co-processor computes int8"), ("anda-m6", "anda-m9", "m_max"), ("fp16", "fp16+out",
+                                                                                          "computes fp16"),
 ])
 def test_what_a_device_cannot_compute_is_refused(build, scheme, message):
     name, _, out = scheme.partition("+")

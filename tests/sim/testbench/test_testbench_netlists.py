@@ -1,4 +1,5 @@
-"""What synthesis makes of the processing elements still equals golden: the bench of a build, run on the mapped netlist."""
+"""What synthesis makes of the processing elements still equals golden: the bench of a build, run on the mapped
+netlist."""
 
 import pytest
 from bench_run import BenchDirectory, require
