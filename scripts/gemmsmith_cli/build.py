@@ -42,9 +42,8 @@ def command(
         print_json({"directory": str(output), "config": config.model_dump(), "manifest": manifest})
         return
     print(f"{output}: {config.level} {config.name} of {config.scheme}")
-    for path in ("config.resolved.json", "manifest.json", *manifest["sha256"]):
-        if path != "config.resolved.json" or path not in manifest["sha256"]:
-            print(f"  {path}")
+    for path in sorted(["manifest.json", *manifest["sha256"]]):
+        print(f"  {path}")
 
 
 def _testbench(config: BuildConfig, seed: int) -> dict[str, str]:

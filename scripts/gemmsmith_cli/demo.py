@@ -52,6 +52,7 @@ def command(
     from gemmsmith_cli.demo_report import Results, accuracy_line, markdown, size_lines, to_dict, writing_lines
     from gemmsmith_cli.demo_writing import write_on_hardware
     from gemmsmith_cli.files import write_file
+    from gemmsmith_sim.backends.toolchain import compiler
     from gemmsmith_sim.measure.tools import version
 
     if not prompt:
@@ -59,6 +60,7 @@ def command(
     _check_directory(output)
     for tool in TOOLS:
         version(tool)  # raises if it is missing: better now than after minutes
+    compiler()
     tell = partial(print, file=sys.stderr if as_json else sys.stdout, flush=True)
     start = time.monotonic()
     config = BuildConfig.resolve(SCHEME, {**ARRAY, "name": "anda_m6"})

@@ -48,18 +48,17 @@ def check_stages(stages: int, known: Mapping[int, Collection[str]]) -> None:
         raise ValueError(f"stages must be one of {', '.join(map(str, known))}, not {stages!r}")
 
 
-def shift_right_sticky(stages: Stages, value: Value, amount: Value) -> Value:
-    """``value >> amount`` with a sticky bit in place of its last: the or of that bit and of all that were shifted
-    out.
+def shift_right_sticky(stages: Stages, value: Value, amount: Value, *, unit: int = 1) -> Value:
+    """``value >> (amount · unit)`` with a sticky bit in place of its last: the or of that bit and of all that were shifted out.
 
     Arithmetic if ``value`` is signed; the result is unsigned.
     """
     sign = value[-1] if value.shape().signed else Const(0, 1)
     for k in reversed(range(len(amount))):
-        distance = min(1 << k, len(value) - 1)
+        distance = min(unit << k, len(value) - 1)
         lost, rest = value[: distance + 1], value[distance + 1 :]
         shifted = Cat(lost.any(), rest, sign.replicate(distance))
-        value = stages.wire(f"right_{1 << k}", Mux(amount[k], shifted, value[:]))
+        value = stages.wire(f"right_{unit << k}", Mux(amount[k], shifted, value[:]))
     return value
 
 
@@ -90,6 +89,12 @@ def leading_nibbles(stages: Stages, value: Value, sign: Value) -> Value:
     return entries[0][1]
 
 
+def leading_places(top: Value, sign: Value) -> Value:
+    """0 to 3: copies of the bit ``sign`` that lead the three bits ``top``."""
+    c, b, a = (bit ^ sign for bit in top)
+    return Cat(~a & (b | ~c), ~a & ~b)
+
+
 def normalize(stages: Stages, value: Value, *, sign: Value = _PLUS, **along: Value) -> tuple[Signal, ...]:
     """Shift ``value`` left, zeros coming in, until its most significant bit differs from ``sign``.
 
@@ -107,7 +112,6 @@ def normalize(stages: Stages, value: Value, *, sign: Value = _PLUS, **along: Val
     nibbles = stages.wire("nibbles", leading_nibbles(stages, padded, sign))
     shifted = shift_left(stages, padded, nibbles, unit=4)
     shifted, nibbles, sign, *rest = stages("coarse", value=shifted, zeros=nibbles, sign=sign, **along)
-    a, b, c = (bit ^ sign for bit in reversed(shifted[-3:]))
-    places = stages.wire("places", Cat(~a & (b | ~c), ~a & ~b))
+    places = stages.wire("places", leading_places(shifted[-3:], sign))
     shifted = shift_left(stages, shifted, places)[padding:]
     return stages("fine", value=shifted, zeros=Cat(places, nibbles), **dict(zip(along, rest, strict=True)))

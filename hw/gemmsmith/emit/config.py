@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any, Literal, Self
 
@@ -56,7 +57,7 @@ class BuildConfig(BaseModel):
             base = parse(scheme)
             element = element_class(base.family)
             own = set(cls.model_fields) - {"scheme", "options"}
-            of_scheme = set(base.__dataclass_fields__)
+            of_scheme = {field.name for field in dataclasses.fields(base)}
             if unknown := [key for key in choices if key not in own | of_scheme | set(element.options)]:
                 known = ", ".join([*sorted(own), *sorted(of_scheme), *sorted(element.options)])
                 raise ConfigError(f"{base.family} builds have no choice {unknown[0]!r}; there are {known}")
