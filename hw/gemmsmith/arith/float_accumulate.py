@@ -18,20 +18,24 @@ EXPONENT_WIDTH = 7
 """Products have exponents up to 80; sums of fewer than 2^47 of them up to 127."""
 
 _GUARD = 4
-"""Places below the accumulator's last that its far path keeps. A far sum has up to three leading places to spare (one for its
-carry, one as a product may begin a place lower than it could, one lost in a difference), so that two of these places become
-significant, one rounds, and one is sticky."""
+"""Places below the accumulator's last that its far path keeps. A far sum has up to three leading places to spare (one
+for its carry, one as a product may begin a place lower than it could, one lost in a difference), so that two of these
+places become significant, one rounds, and one is sticky."""
 
 _NEAR_GUARD = 2
 """The same for the near path, which shifts by two places at most and is exact."""
 
+_TOP_ZEROS = 4
+"""Leading places to spare that make a sum near."""
+
 
 class FloatAccumulator(wiring.Component):
-    """acc ← RNE₂₄(acc + product), every cycle: the sum of FP16 products in the order they come, rounded as FP32 after each.
+    """acc ← RNE₂₄(acc + product), every cycle: FP16 products added in the order they come, rounded as FP32 each time.
 
     A product is (−1)^negative · product · 2^(exponent − 70), of normalized significands: 2^20 ≤ product < 2^22,
-    2 ≤ exponent ≤ 80. The sum is o_significand · 2^(o_exponent − 72), where o_significand has a magnitude from 2^23 to 2^24
-    or is zero. FP32 holds every sum: all are multiples of 2^-48, and fewer than 2^47 products cannot overflow.
+    2 ≤ exponent ≤ 80. The sum is o_significand · 2^(o_exponent − 72), where o_significand has a magnitude from 2^23
+    to 2^24 or is zero. FP32 holds every sum: all are multiples of 2^-48, and fewer than 2^47 products cannot
+    overflow.
 
     Latency: 2 cycles from a product to the sum that includes it.
 
@@ -57,10 +61,11 @@ class FloatAccumulator(wiring.Component):
         })
 
     def elaborate(self, platform: object) -> Module:
-        # One cycle holds the whole loop, so what would lengthen it is done beside it. The sum is kept in two's complement: no
-        # magnitudes are compared, no negative difference is negated. The distance of its exponent from the next product's is
-        # found while the sum is still being normalized. And there are two paths, of which the sum takes one at the end: far
-        # sums are shifted and rounded; near ones, which cancel after a shift by two places at most, are normalized and exact.
+        # One cycle holds the whole loop, so what would lengthen it is done beside it. The sum is kept in two's
+        # complement: no magnitudes are compared, no negative difference is negated. The distance of its exponent from
+        # the next product's is found while the sum is still being normalized. And there are two paths, of which the
+        # sum takes one at the end: far sums are shifted and rounded; near ones, which cancel after a shift by two
+        # places at most, are normalized and exact.
         m = Module()
         stages = Stages(m)
         product, negative, present = Signal(PRODUCT_WIDTH), Signal(), Signal()
@@ -71,16 +76,16 @@ class FloatAccumulator(wiring.Component):
             present.eq(self.nonzero),
             exponent.eq(self.exponent),
         ]
-        # Two registers hold the sum: the one that goes round the loop is cleared by the next sum's first product, just as
-        # the other shows the result.
+        # Two registers hold the sum: the one that goes round the loop is cleared by the next sum's first product,
+        # just as the other shows the result.
         acc, result, empty = Signal(SUM_WIDTH), Signal(SUM_WIDTH), Signal()
         distance = Signal(signed(EXPONENT_WIDTH + 1))
         acc_exponent = stages.wire("acc_exponent", (exponent - distance)[:EXPONENT_WIDTH])
         m.d.comb += [self.o_significand.eq(result), self.o_exponent.eq(acc_exponent)]
 
-        # The operand of the smaller exponent trails: it is shifted right by |distance|. Of a negative distance that is the
-        # complement plus one, so the product starts a place lower. 28 places leave nothing but the sign. An empty
-        # accumulator, which is zero, trails.
+        # The operand of the smaller exponent trails: it is shifted right by |distance|. Of a negative distance that
+        # is the complement plus one, so the product starts a place lower. 28 places leave nothing but the sign. An
+        # empty accumulator, which is zero, trails.
         lower = distance[-1]
         leads = stages.wire("product_leads", (present & ~lower) | empty)
         far = (distance[5:-1] ^ lower.replicate(2)).any()
@@ -112,10 +117,6 @@ class FloatAccumulator(wiring.Component):
             empty.eq(self.first | (near & zero)),
         ]
         return m
-
-
-_TOP_ZEROS = 4
-"""Leading places from which on a sum is near."""
 
 
 def _round_far(stages: Stages, total: Value) -> tuple[Value, Value, Value]:

@@ -49,7 +49,7 @@ def check_stages(stages: int, known: Mapping[int, Collection[str]]) -> None:
 
 
 def shift_right_sticky(stages: Stages, value: Value, amount: Value, *, unit: int = 1) -> Value:
-    """``value >> (amount · unit)`` with a sticky bit in place of its last: the or of that bit and of all that were shifted out.
+    """``value >> (amount · unit)``; the last bit is sticky: the or of the one that belongs there and all shifted out.
 
     Arithmetic if ``value`` is signed; the result is unsigned.
     """

@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
+from amaranth.sim import Simulator
 from pe_bench import Bench, bits, block_of
 
-from gemmsmith.pe.fp16 import Fp16Element
+from gemmsmith.pe.fp16 import DIGITS, EXPONENT, SIGNIFICAND, SMALLEST, Fp16Element
 from gemmsmith.schemes import Axis, Fp16
 from gemmsmith_sim.golden import Encoded, for_scheme
+from gemmsmith_sim.golden.floats import fp16_values
 
 
 def encoded(scheme, axis, codes):
@@ -40,12 +42,49 @@ def test_random_blocks(out, share, idle):
                     share=share, idle=idle, out=out)
 
 
-def test_every_code_times_a_few():
-    """One product each: every FP16 code, Inf and NaN included, against weights of several kinds."""
-    codes = np.arange(0, 1 << 16, 37)
+@pytest.mark.parametrize("axis", [Axis.ROW, Axis.COLUMN])
+def test_edges_keep_the_value_of_every_kind_of_code(axis):
+    """Every exponent with fractions of all lengths: what leaves the edge is normalized and means the same."""
+    pe = Fp16Element(scheme=Fp16())
+    edge = pe.row_edge() if axis is Axis.ROW else pe.column_edge()
+    codes = [s << 15 | e << 10 | f & 1023 for e in range(32) for n in range(11) for f in (1 << n, -1 << n, 5 << n)
+             for s in (0, 1)]
+    words = []
+
+    async def testbench(ctx):
+        ctx.set(edge.ctl.valid, 1)
+        for cycle in range(len(codes) + pe.edge_latency):
+            ctx.set(edge.a_code if axis is Axis.ROW else edge.w_code, codes[min(cycle, len(codes) - 1)])
+            if cycle >= pe.edge_latency:
+                words.append(ctx.get(edge.o))
+            await ctx.tick()
+
+    simulator = Simulator(edge)
+    simulator.add_clock(1e-8)
+    simulator.add_testbench(testbench)
+    simulator.run()
+    values = [payload_value(axis, word) for word in words]
+    assert values == fp16_values(np.array(codes, np.uint16)).astype(np.float64).tolist()
+
+
+def payload_value(axis, word):
+    """The number that a word between edge and core means."""
+    if axis is Axis.ROW:
+        significand, word = word % (1 << SIGNIFICAND), word >> SIGNIFICAND
+    else:
+        digits, word = word % (1 << DIGITS), word >> DIGITS
+        significand = sum(((digits >> n & 3) - 1) << n for n in range(0, DIGITS, 2))
+        assert word & 1 == (significand != 0)
+        word >>= 1
+    exponent, sign = word % (1 << EXPONENT), word >> EXPONENT
+    assert significand == 0 or significand >> (SIGNIFICAND - 1) == 1
+    return (-1) ** sign * significand * 2.0 ** (exponent - SMALLEST - 25)
+
+
+def test_single_products():
+    """Codes at random, Inf and NaN included, times weights of several kinds."""
     weights = np.array([[0x3C00], [0xBC01], [0x0001], [0x03FF], [0x7BFF], [0xFC00], [0x7E01], [0x8000]])
-    rng = np.random.default_rng(0)
-    chosen = rng.choice(codes, 400, replace=False)
+    chosen = np.random.default_rng(0).integers(0, 1 << 16, 60)
     run_and_compare([([[a]], weights) for a in (*chosen, 0x7C00, 0xFC00, 0x7FFF, 0x8000, 1, 0x8001)],
                     share=len(weights))
 
@@ -73,8 +112,6 @@ def test_blocks_follow_each_other_without_a_gap():
 
 
 def test_what_is_not_finite_raises_the_flag():
-    from amaranth.sim import Simulator
-
     pe = Fp16Element(scheme=Fp16())
     edge, seen = pe.column_edge(), {}
 
