@@ -15,7 +15,7 @@ _PLACES = {
     2: ("sum", "out"),
     3: ("align", "coarse", "out"),
     4: ("swap", "sum", "fine", "out"),
-    5: ("swap", "align", "sum", "fine", "out"),
+    5: ("swap", "sum", "coarse", "fine", "out"),
 }
 """Where to cut for a number of pipeline stages, so that the stages are about equally long."""
 

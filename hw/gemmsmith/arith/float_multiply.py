@@ -12,14 +12,25 @@ from gemmsmith.arith.float_stages import Stages, check_stages, normalize
 from gemmsmith.arith.round import FP16, FP32, FloatShape, RoundToFloat
 
 _PLACES = {
-    0: (),
-    1: ("out",),
-    2: ("level_2", "out"),
-    3: ("level_1", "product", "out"),
-    4: ("unpack", "level_2", "product", "out"),
-    5: ("unpack", "level_1", "level_3", "product", "out"),
+    FP32: {
+        0: (),
+        1: ("out",),
+        2: ("level_2", "out"),
+        3: ("level_2", "normalized", "out"),
+        4: ("level_1", "level_3", "normalized", "out"),
+        5: ("unpack", "level_1", "level_3", "normalized", "out"),
+    },
+    FP16: {
+        0: (),
+        1: ("out",),
+        2: ("level_2", "out"),
+        3: ("level_1", "normalized", "out"),
+        4: ("unpack", "level_2", "normalized", "out"),
+        5: ("unpack", "level_1", "level_3", "normalized", "out"),
+    },
 }
-"""Where to cut for a number of pipeline stages, so that the stages are about equally long."""
+"""Where to cut for a number of pipeline stages, so that the stages are about equally long, by the narrower factor: FP16
+has fewer rows to add and must be normalized first."""
 
 
 def recode_digits(multiplier: Value) -> Value:
@@ -106,7 +117,8 @@ class FloatMultiply(wiring.Component):
         for name, shape in (("a_shape", a_shape), ("b_shape", b_shape)):
             if shape not in (FP32, FP16):
                 raise ValueError(f"{name} must be FP32 or FP16, not {shape!r}")
-        check_stages(stages, _PLACES)
+        self._places = _PLACES[FP16 if FP16 in (a_shape, b_shape) else FP32]
+        check_stages(stages, self._places)
         self._a_shape, self._b_shape = a_shape, b_shape
         self._stages = stages
         super().__init__({"a": In(a_shape.width), "b": In(b_shape.width), "o": Out(FP32.width)})
@@ -118,7 +130,7 @@ class FloatMultiply(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        stages = Stages(m, _PLACES[self._stages])
+        stages = Stages(m, self._places[self._stages])
         factors = (unpack(stages, self.a, self._a_shape), unpack(stages, self.b, self._b_shape))
         narrow, wide = sorted(factors, key=lambda factor: len(factor.significand))
         head = Cat(self.a[-1] ^ self.b[-1], wide.infinite | narrow.infinite)
@@ -132,17 +144,21 @@ class FloatMultiply(wiring.Component):
         )
         product, exponent, head = multiply_digits(stages, significand, digits, exponent=exponent, head=head)
         width = len(wide.significand) + len(narrow.significand)
-        product, exponent, head = stages("product", value=product[:width], exponent=exponent, head=head)
+        padded = Cat(Const(0, max(0, 27 - width)), product[:width])
+        twice, rest, top = padded[-1], padded[:-26].any(), padded[-26:]
+        significand, exponent, head = stages(
+            "normalized",
+            significand=Mux(twice, Cat(top[0] | rest, top[1:]), Cat(rest, top[:-1])),
+            exponent=(exponent + twice)[:10].as_signed(),
+            head=head,
+        )
 
         m.submodules.round = round_ = RoundToFloat(shape=FP32, width=26, exponent_width=10)
-        twice = product[-1]
-        padded = Cat(Const(0, max(0, 27 - width)), product)
-        rest, top = padded[:-26].any(), padded[-26:]
         m.d.comb += [
             round_.sign.eq(head[0]),
             round_.infinite.eq(head[1]),
-            round_.exponent.eq(exponent + twice),
-            round_.significand.eq(Mux(twice, Cat(top[0] | rest, top[1:]), Cat(rest, top[:-1]))),
+            round_.exponent.eq(exponent),
+            round_.significand.eq(significand),
         ]
         (out,) = stages("out", value=round_.o)
         m.d.comb += self.o.eq(out)

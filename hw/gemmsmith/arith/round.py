@@ -112,18 +112,22 @@ class RoundToFloat(wiring.Component):
         # Exponent over fraction is one number: rounding up past the largest fraction carries into the exponent by
         # itself.
         number = Cat(kept[:-1], self.exponent)
-        rounded = (number + up)[: len(number)]
-        fraction = rounded[: shape.fraction_bits]
-        exponent = rounded[shape.fraction_bits :].as_signed()
+        rounded = Signal(len(number))
+        m.d.comb += rounded.eq(number + up)
 
-        infinite, zero = Signal(), Signal()
-        m.d.comb += infinite.eq(self.infinite | (exponent >= shape.top_exponent))
+        # The range is judged by the exponent before the carry and the carry itself, which is faster than by the sum.
+        carried = rounded[shape.fraction_bits] ^ self.exponent[0]
+        last = shape.top_exponent - 1
+        infinite = Signal()
+        zero = Signal()
+        m.d.comb += infinite.eq(self.infinite | (self.exponent > last) | ((self.exponent == last) & carried))
         if shape.subnormals:
-            m.d.comb += zero.eq(~self.infinite & ~rounded.any())
+            m.d.comb += zero.eq(~self.infinite & ~kept.any() & ~up)
         else:
-            m.d.comb += zero.eq(~kept[-1] | (~self.infinite & (exponent <= 0)))
+            flushed = (self.exponent < 0) | ((self.exponent == 0) & ~carried)
+            m.d.comb += zero.eq(~kept[-1] | (~self.infinite & flushed))
 
-        m.d.comb += self.o.eq(Cat(fraction, exponent[: shape.exponent_bits], self.sign))
+        m.d.comb += self.o.eq(Cat(rounded[: shape.width - 1], self.sign))
         with m.If(zero):
             m.d.comb += self.o.eq(0)
         with m.Elif(infinite):
