@@ -35,7 +35,6 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from amaranth.hdl import Shape
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -283,8 +282,3 @@ class ProcessingElement(ABC):
 
     @abstractmethod
     def tail(self, share: int) -> Tail: ...
-
-
-def payload_width(shape: Any) -> int:
-    """Bits of a payload shape."""
-    return Shape.cast(shape).width
