@@ -55,6 +55,10 @@ class Anda(Scheme):
         self._choice("m", range(1, 17))
         self._choice("weight_group", (64, 128, 256, 512))
 
+    @classmethod
+    def compared(cls) -> tuple[Anda, ...]:
+        return tuple(cls(m=m) for m in range(4, 14))
+
     @property
     def name(self) -> str:
         return (f"anda-m{self.m}-g64-trunc-w_int4_sym-g{self.weight_group}-s_fp16"

@@ -168,6 +168,11 @@ class Scheme(ABC):
         return dataclasses.replace(self, **typed)
 
     @classmethod
+    def compared(cls) -> tuple[Self, ...]:
+        """The schemes of this family that a comparison shows if none are named."""
+        return (cls(),)
+
+    @classmethod
     def from_canonical(cls, text: str) -> Self | None:
         """The scheme of a canonical name, or None when the name belongs to another family."""
         match = re.fullmatch(cls.pattern, text)
