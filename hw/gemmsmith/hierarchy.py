@@ -71,10 +71,11 @@ def port_members(component: Any) -> Iterator[tuple[str, wiring.Flow, Value]]:
         yield "__".join(map(str, path)), member.flow, Value.cast(value)
 
 
-def place(m: Module, name: str, component: Any, *, reset: Value | None = None, **inputs: Any) -> None:
+def place(m: Module, name: str, component: Any, *, reset: Value | None = None, clocked: bool = True,
+          **inputs: Any) -> None:
     """Add ``component`` to ``m`` as submodule ``name``, with ``inputs`` (member name → value) connected.
 
-    ``reset`` additionally resets it, synchronously. Other members are for the caller to connect. Wide inputs should
+    ``reset`` additionally resets it, synchronously; a component without registers is not ``clocked``. Other members are for the caller to connect. Wide inputs should
     be given here: an instance takes the value as it is, without a signal for each of the array's thousands of bits.
 
     Raises ``ValueError`` if a value is not as wide as its member, which an instance would not mend.
@@ -87,10 +88,9 @@ def place(m: Module, name: str, component: Any, *, reset: Value | None = None, *
         m.submodules[name] = component if reset is None else ResetInserter(reset)(component)
         m.d.comb += [getattr(component, member).eq(value) for member, value in inputs.items()]
         return
-    ports: dict[str, Any] = {
-        "i_clk": ClockSignal(),
-        "i_rst": ResetSignal() if reset is None else ResetSignal() | reset,
-    }
+    ports: dict[str, Any] = {}
+    if clocked:
+        ports |= {"i_clk": ClockSignal(), "i_rst": ResetSignal() if reset is None else ResetSignal() | reset}
     for port, flow, value in port_members(component):
         ports[f"{'i' if flow is wiring.In else 'o'}_{port}"] = Value.cast(inputs[port]) if port in inputs else value
     m.submodules[name] = Instance(library.module_name(component), **ports)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, signed
+from amaranth.hdl import Cat, Module, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from gemmsmith.arith.planes import PlaneCombine
 from gemmsmith.arith.sum import GatedSum, levels
+from gemmsmith.arith.tech import leaf
+from gemmsmith.arith.tech.portable import stage
 
 
 class PlaneDot(wiring.Component):
@@ -52,7 +54,18 @@ class PlaneDot(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        m.submodules.combine = combine = PlaneCombine(planes=self.w_width, width=self.a_width + levels(self.lanes))
+        paired = self.lanes == 1 and self.w_width % 2 == 0
+        m.submodules.combine = combine = PlaneCombine(
+            planes=self.w_width, width=self.a_width + levels(self.lanes), paired=paired)
+        if paired:
+            self._pairs(m, combine)
+        else:
+            self._planes(m, combine)
+        m.d.comb += self.o.eq(combine.o)
+        return m
+
+    def _planes(self, m: Module, combine: PlaneCombine) -> None:
+        """Each plane summed over the lanes."""
         for b in range(self.w_width):
             m.submodules[f"plane_{b}"] = plane = GatedSum(count=self.lanes, width=self.a_width)
             m.d.comb += [
@@ -60,5 +73,10 @@ class PlaneDot(wiring.Component):
                 plane.gates.eq(Cat(self.w[lane][b] for lane in range(self.lanes))),
                 combine.i[b].eq(plane.o),
             ]
-        m.d.comb += self.o.eq(combine.o)
-        return m
+
+    def _pairs(self, m: Module, combine: PlaneCombine) -> None:
+        """A single lane has nothing to sum over: gates and adders of two planes are one structure."""
+        for k in range(self.w_width // 2):
+            gates = Value.cast(self.w[0])[2 * k:2 * k + 2]
+            pair = leaf("gated_pair")(m, self.a[0], gates, 2 * k + 2 == self.w_width)
+            m.d.comb += combine.i[k].eq(stage(m, pair, registered=True, name=f"pair_{k}"))

@@ -14,42 +14,51 @@ from gemmsmith.arith.sum import levels
 class PlaneCombine(wiring.Component):
     """Σ 2^b · plane_b over the planes of a two's-complement word: the last plane counts −2^(planes−1).
 
-    Latency ``levels(planes)`` cycles, one result a cycle; a single plane is negated combinationally.
+    Latency ``levels(planes)`` cycles, or one less if planes come in pairs; one result a cycle. A single plane is
+    negated combinationally.
 
     Parameters
     ----------
     planes: number of planes, at least 1.
     width: bits of a plane's (signed) sum, at least 1.
+    paired: neighbours 2b and 2b + 1 come combined, plane_2b + 2 · plane_(2b+1), the last pair with a minus; ``planes``
+        must be even then.
 
     Members
     -------
-    i: In(ArrayLayout(signed(width), planes)), least significant plane first.
+    i: In(ArrayLayout(signed(width), planes)), least significant plane first; ``paired``:
+        In(ArrayLayout(signed(width + 2), planes / 2)).
     o: Out(signed(width + planes)): exact.
 
     Raises
     ------
-    ValueError if ``planes`` or ``width`` is below 1.
+    ValueError if ``planes`` or ``width`` is below 1, or ``planes`` odd and ``paired``.
     """
 
-    def __init__(self, *, planes: int, width: int):
+    def __init__(self, *, planes: int, width: int, paired: bool = False):
         if planes < 1:
             raise ValueError(f"planes must be at least 1, not {planes!r}")
         if width < 1:
             raise ValueError(f"width must be at least 1, not {width!r}")
+        if paired and planes % 2:
+            raise ValueError(f"planes must be even if they come in pairs, not {planes!r}")
         self.planes = planes
         self.width = width
-        super().__init__({"i": In(data.ArrayLayout(signed(width), planes)), "o": Out(signed(width + planes))})
+        self.paired = paired
+        layout = data.ArrayLayout(signed(width + 2), planes // 2) if paired else data.ArrayLayout(signed(width), planes)
+        super().__init__({"i": In(layout), "o": Out(signed(width + planes))})
 
     @property
     def latency(self) -> int:
-        return levels(self.planes)
+        return levels(self.planes) - self.paired
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         # A node is the sum of ``span`` neighbouring planes; a pair of nodes is added with the upper one shifted by
         # the lower one's span, whose low bits pass by the adder. The rightmost path carries the sign plane.
-        nodes = [(self.i[b], 1) for b in range(self.planes)]
-        negative = True
+        span = 1 + self.paired
+        nodes = [(self.i[b], span) for b in range(self.planes // span)]
+        negative = not self.paired
         while len(nodes) > 1:
             pairs = list(zip(nodes[::2], nodes[1::2], strict=False))
             merged = []

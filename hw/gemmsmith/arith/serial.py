@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from amaranth.hdl import Cat, Module, Signal, signed
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from gemmsmith.arith.sum import check_tree, delay, levels
 from gemmsmith.arith.tech import leaf
 
 
@@ -31,8 +33,9 @@ class SerialNegator(wiring.Component):
     -------
     valid: In(1). first, last: In(1), with ``valid``: this plane is the sign plane, the most significant plane.
     plane: In(lanes).
-    o_valid, o_first, o_last: Out(1): a digit stands at ``o``, the least significant, the one that weighs −2^M.
-    o: Out(lanes): one digit of each lane.
+    o_valid, o_first, o_last: Out(1): a digit stands at ``o_n``, the least significant, the one that weighs −2^M.
+    o_n: Out(lanes): one digit of each lane, complemented: low where the digit is 1. That is how carry-chain cells and
+        NOR gates like to take them, and costs nothing in front of the register.
 
     Raises
     ------
@@ -46,7 +49,7 @@ class SerialNegator(wiring.Component):
         if lanes < 1:
             raise ValueError(f"lanes must be at least 1, not {lanes!r}")
         super().__init__({"valid": In(1), "first": In(1), "last": In(1), "plane": In(lanes),
-                          "o_valid": Out(1), "o_first": Out(1), "o_last": Out(1), "o": Out(lanes)})
+                          "o_valid": Out(1), "o_first": Out(1), "o_last": Out(1), "o_n": Out(lanes)})
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -68,59 +71,67 @@ class SerialNegator(wiring.Component):
             self.o_valid.eq(magnitude_plane | ended),
             self.o_first.eq(magnitude_plane & lowest),
             self.o_last.eq(ended),
-            self.o.eq((self.plane & (~ended).replicate(lanes)) ^ (sign & seen)),
+            self.o_n.eq(~((self.plane & (~ended).replicate(lanes)) ^ (sign & seen))),
         ]
         return m
 
 
 class SerialAccumulator(wiring.Component):
-    """Σ 2^i · digit_i − 2^M · digit_M of signed digits that arrive one by one, least significant first.
+    """Σ 2^i · digit_i − 2^M · digit_M, least significant digit first. A digit is the sum of those words whose gate is set.
 
     The running sum shifts right under the digits, so that it stays narrow; what it loses goes into ``shift_out`` bits
     below, which start from zero. The result thus stands left-aligned, ``o`` = 2^(shift_out − M) · sum for a word of
     M + 1 digits, and nothing here needs to know M.
 
-    A digit at the input with ``valid`` is in ``o`` one cycle later; ``o`` holds until the next valid digit.
+    A digit at the input with ``valid`` is in ``o`` ``latency`` cycles later; ``o`` holds until the next valid digit.
 
     Parameters
     ----------
-    width: bits of a signed digit, at least 1.
+    count: words, at least 1. width: bits of a word, at least 1.
     shift_out: largest M, at least 1.
+    cuts: levels of the adder tree that are registered (default: all), see ``GatedSum``.
 
     Members
     -------
-    valid: In(1). first, last: In(1), with ``valid``. digit: In(signed(width)).
-    o: Out(signed(width + 1 + shift_out)), exact.
+    valid: In(1). first, last: In(1), with ``valid``.
+    words: In(ArrayLayout(signed(width), count)). gates: In(count).
+    o: Out(signed(width + levels(count) + 1 + shift_out)), exact.
 
     Raises
     ------
-    ValueError if ``width`` or ``shift_out`` is below 1.
+    ValueError if an argument is out of its range.
     """
 
-    latency = 1
-
-    def __init__(self, *, width: int, shift_out: int):
-        if width < 1:
-            raise ValueError(f"width must be at least 1, not {width!r}")
+    def __init__(self, *, count: int, width: int, shift_out: int, cuts: Collection[int] | None = None):
         if shift_out < 1:
             raise ValueError(f"shift_out must be at least 1, not {shift_out!r}")
-        self.width = width
+        self.cuts = check_tree(count, width, cuts)
+        self.count = count
+        self.digit_width = width + levels(count)
         self.shift_out = shift_out
-        super().__init__({"valid": In(1), "first": In(1), "last": In(1), "digit": In(signed(width)),
-                          "o": Out(signed(width + 1 + shift_out))})
+        super().__init__({"valid": In(1), "first": In(1), "last": In(1), "gates": In(count),
+                          "words": In(data.ArrayLayout(signed(width), count)),
+                          "o": Out(signed(self.digit_width + 1 + shift_out))})
+
+    @property
+    def latency(self) -> int:
+        return len(self.cuts) + 1
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
+        # Digits take effect in their order, and the first one clears: not even ``valid`` needs a reset.
+        valid, first, last = (
+            delay(m, bit, len(self.cuts), name=name, reset_less=True)
+            for name, bit in (("valid", self.valid), ("first", self.first), ("last", self.last)))
         # With digits from −h to h − 1: halved, rounded down, a digit added or taken away, −2h … 2h − 2 maps to itself.
-        total = Signal(signed(self.width + 1), reset_less=True)
+        total = Signal(signed(self.digit_width + 1), reset_less=True)
         low = Signal(self.shift_out, reset_less=True)
-        with m.If(self.valid):
-            halved = Cat(total[1:], total[-1]).as_signed()
-            m.d.sync += [
-                total.eq(leaf("accumulate")(m, halved, self.first, self.digit, self.last)),
-                low.eq(Cat(low[1:], total[0])),
-            ]
-            with m.If(self.first):
+        words = [self.words[i] for i in range(self.count)]
+        halved = Cat(total[1:], total[-1]).as_signed()
+        following = leaf("gated_accumulate")(m, words, list(self.gates), self.cuts, halved, first, last)
+        with m.If(valid):
+            m.d.sync += [total.eq(following), low.eq(Cat(low[1:], total[0]))]
+            with m.If(first):
                 m.d.sync += low.eq(0)
         m.d.comb += self.o.eq(Cat(low, total))
         return m

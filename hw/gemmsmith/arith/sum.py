@@ -1,10 +1,11 @@
-"""Sums of many words, pipelined with a register per level."""
+"""Sums of many words, pipelined."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
-from amaranth.hdl import Module, Signal, Value, signed
+from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -25,15 +26,36 @@ def delay(m: Module, value: Any, cycles: int, *, name: str, reset_less: bool = F
     return value
 
 
-class GatedSum(wiring.Component):
-    """Sum of those signed words whose gate is set: Σ gate_i · word_i.
+def cuts(levels: int, stages: int) -> tuple[int, ...]:
+    """The levels, counted from 1, behind which ``stages`` registers stand, the last one behind the last level.
 
-    Latency ``levels(count)`` cycles, one sum a cycle; a single word is combinational.
+    Neighbouring stages differ by a level at most; the longer ones come first, where words are shorter.
+    """
+    return tuple(-(-levels * k // stages) for k in range(1, stages + 1))
+
+
+def check_tree(count: int, width: int, cuts: Collection[int] | None) -> tuple[int, ...]:
+    """``cuts`` of a tree over ``count`` words of ``width`` bits, all levels for None. Raises ``ValueError`` if there is no
+    such tree."""
+    if count < 1:
+        raise ValueError(f"count must be at least 1, not {count!r}")
+    if width < 1:
+        raise ValueError(f"width must be at least 1, not {width!r}")
+    every = range(1, levels(count) + 1)
+    chosen = tuple(every if cuts is None else cuts)
+    if len(set(chosen) & set(every)) != len(chosen):
+        raise ValueError(f"cuts must be different levels from 1 to {levels(count)}, not {cuts!r}")
+    return chosen
+
+
+class GatedSum(wiring.Component):
+    """Sum of those signed words whose gate is set: Σ gate_i · word_i. One sum a cycle.
 
     Parameters
     ----------
     count: number of words, at least 1.
     width: bits of a word, at least 1.
+    cuts: levels of the tree, counted from 1, whose sums are registered (default: all). The latency is their number.
 
     Members
     -------
@@ -42,14 +64,11 @@ class GatedSum(wiring.Component):
 
     Raises
     ------
-    ValueError if ``count`` or ``width`` is below 1.
+    ValueError if ``count`` or ``width`` is below 1, or ``cuts`` are not different levels.
     """
 
-    def __init__(self, *, count: int, width: int):
-        if count < 1:
-            raise ValueError(f"count must be at least 1, not {count!r}")
-        if width < 1:
-            raise ValueError(f"width must be at least 1, not {width!r}")
+    def __init__(self, *, count: int, width: int, cuts: Collection[int] | None = None):
+        self.cuts = check_tree(count, width, cuts)
         self.count = count
         self.width = width
         super().__init__({"words": In(data.ArrayLayout(signed(width), count)), "gates": In(count),
@@ -57,20 +76,10 @@ class GatedSum(wiring.Component):
 
     @property
     def latency(self) -> int:
-        return levels(self.count)
+        return len(self.cuts)
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        add = leaf("gated_add")
         words = [self.words[i] for i in range(self.count)]
-        pairs: list[Value] = []
-        # Gates and first level of adders are one structure: carry-chain cells absorb the gates of both rows.
-        for i in range(0, self.count - 1, 2):
-            pair = Signal(signed(self.width + 1), name=f"pair_{i}", reset_less=True)
-            m.d.sync += pair.eq(add(m, words[i], self.gates[i], words[i + 1], self.gates[i + 1]))
-            pairs.append(pair)
-        if self.count % 2:
-            last = (words[-1].as_unsigned() & self.gates[-1].replicate(self.width)).as_signed()
-            pairs.append(delay(m, last, min(self.count - 1, 1), name="odd", reset_less=True))
-        m.d.comb += self.o.eq(leaf("tree_sum")(m, pairs))
+        m.d.comb += self.o.eq(leaf("gated_sum")(m, words, list(self.gates), self.cuts))
         return m

@@ -111,7 +111,7 @@ class TileTop(Top):
 
 class CoreTop(Top):
     """A bare core with registered inputs, for measurement: flat ``ctl``, ``mode``, ``a``, ``w`` in, ``o``
-    out."""
+    out. The registers have no reset, so that no gate counts that is not the core's."""
 
     def __init__(self, pe: ProcessingElement):
         self.pe = pe
@@ -129,7 +129,7 @@ class CoreTop(Top):
             elif name == "mode":
                 m.d.comb += inner.eq(outer)
             else:
-                register = Signal(len(outer), name=f"{name}_q", reset_less=name != "ctl")
+                register = Signal(len(outer), name=f"{name}_q", reset_less=True)
                 m.d.sync += register.eq(outer)
                 m.d.comb += inner.eq(register)
         return m

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib.memory import Memory
 
 from gemmsmith.arith.float_add import FloatAdd
@@ -12,7 +12,7 @@ from gemmsmith.arith.float_convert import FloatToHalf, IntToFloat
 from gemmsmith.arith.float_multiply import FloatMultiply
 from gemmsmith.arith.round import FP16, FP32
 from gemmsmith.arith.serial import SerialAccumulator, SerialNegator
-from gemmsmith.arith.sum import GatedSum, delay, levels
+from gemmsmith.arith.sum import cuts, delay, levels
 from gemmsmith.pe.base import Core, Edge, ProcessingElement, Tail
 from gemmsmith.schemes import Anda, Axis, Cadence, Operand, Part
 
@@ -35,23 +35,29 @@ class AndaElement(ProcessingElement):
     Parameters
     ----------
     m_max: largest mantissa length, 1..16; the run-time mode is the mantissa length.
+    stages: pipeline registers of the core's adder tree, 0..6, the accumulator's not counted: fewer save flip-flops,
+        more are faster.
 
     Raises
     ------
-    ValueError if ``scheme.m`` exceeds ``m_max``.
+    ValueError if a parameter is out of its range, or ``scheme.m`` exceeds ``m_max``.
     """
 
     family = "anda"
     scheme: Anda
-    options = {"m_max": "largest mantissa length that can be chosen at run time, 1..16"}
+    options = {"m_max": "largest mantissa length that can be chosen at run time, 1..16",
+               "stages": f"pipeline registers of the core's adder tree, 0..{levels(LANES)}"}
 
-    def __init__(self, *, scheme: Anda, m_max: int = 16):
+    def __init__(self, *, scheme: Anda, m_max: int = 16, stages: int = levels(LANES)):
         if m_max not in range(1, 17):
             raise ValueError(f"m_max must be 1..16, not {m_max!r}")
         if scheme.m > m_max:
             raise ValueError(f"m_max must be at least the scheme's m = {scheme.m}, not {m_max!r}")
+        if stages not in range(levels(LANES) + 1):
+            raise ValueError(f"stages must be 0..{levels(LANES)}, not {stages!r}")
         self.scheme = scheme
         self.m_max = m_max
+        self.stages = stages
         self.operands = (
             Operand(name="a_plane", axis=Axis.ROW, width=LANES, cadence=Cadence.BEAT,
                     doc="per group: the sign plane, then the mantissa planes, least significant first"),
@@ -69,7 +75,7 @@ class AndaElement(ProcessingElement):
         self.column_payload = LANES * WEIGHT
         self.modes = range(1, m_max + 1)
         self.edge_latency = SerialNegator.latency
-        self.core_latency = levels(LANES) + SerialAccumulator.latency
+        self.core_latency = stages + 1
         self.tail_latency = CONVERT_STAGES + SCALE_STAGES + ADD_STAGES
         self.tail_loop = ADD_STAGES
         if scheme.out == "fp16":
@@ -99,7 +105,7 @@ class AndaElement(ProcessingElement):
 
 
 class AndaRowEdge(Edge):
-    """Planes → digits. The last digit leaves two cycles after the last plane."""
+    """Planes → complements of digits. The last digit leaves two cycles after the last plane."""
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -112,40 +118,47 @@ class AndaRowEdge(Edge):
             self.ctl_o.valid.eq(negator.o_valid),
             self.ctl_o.first.eq(negator.o_first),
             self.ctl_o.last.eq(negator.o_last),
-            self.o.eq(negator.o),
+            self.o.eq(negator.o_n),
         ]
         return m
 
 
 class AndaColumnEdge(Edge):
-    """Holds the group's weights: one register for all cores of the column."""
+    """Holds the group's weights, in offset binary (sign bits inverted): one register for all cores of the column."""
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         weights = Signal.like(self.o, reset_less=True)
         # Not at the sign plane: one cycle later the cores still take the previous group's last digit.
         with m.If(self.ctl.valid & ~self.ctl.first):
-            m.d.sync += weights.eq(self.w_codes)
+            m.d.sync += weights.eq(invert_signs(self.w_codes))
         m.d.comb += self.o.eq(weights)
         return m
 
 
+def invert_signs(words: Value) -> Value:
+    """Weights side by side, from two's complement to offset binary or back."""
+    return words ^ Const(1 << WEIGHT - 1, WEIGHT).replicate(LANES)
+
+
 class AndaCore(Core):
-    """Sum of the weights whose digit is set, then serial accumulation; ``last`` marks the digit of negative weight."""
+    """Sum of the weights whose digit is set, then serial accumulation; ``last`` marks the digit of negative weight.
+
+    The edges hand over complements of digits and of sign bits, as the leaves of some technologies want them.
+    """
 
     pe: AndaElement
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        m.submodules.gated = gated = GatedSum(count=LANES, width=WEIGHT)
-        m.submodules.serial = serial = SerialAccumulator(width=DIGIT_SUM, shift_out=self.pe.m_max)
+        m.submodules.serial = serial = SerialAccumulator(
+            count=LANES, width=WEIGHT, shift_out=self.pe.m_max, cuts=cuts(levels(LANES), self.pe.stages))
         m.d.comb += [
-            gated.words.eq(self.w),
-            gated.gates.eq(self.a),
-            serial.valid.eq(delay(m, self.ctl.valid, gated.latency, name="valid")),
-            serial.first.eq(delay(m, self.ctl.first, gated.latency, name="first", reset_less=True)),
-            serial.last.eq(delay(m, self.ctl.last, gated.latency, name="last", reset_less=True)),
-            serial.digit.eq(gated.o),
+            serial.valid.eq(self.ctl.valid),
+            serial.first.eq(self.ctl.first),
+            serial.last.eq(self.ctl.last),
+            serial.words.eq(invert_signs(self.w)),
+            serial.gates.eq(~self.a),
             self.o.eq(serial.o),
         ]
         return m

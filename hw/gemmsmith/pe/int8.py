@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Const, Module, Mux, Signal, signed
+from amaranth.hdl import Const, Module, Mux, Signal, Value, signed
 
 from gemmsmith.arith.dot import PlaneDot
 from gemmsmith.arith.float_convert import FloatToHalf, IntToFloat
@@ -79,18 +79,26 @@ class Int8Element(ProcessingElement):
 
 
 class Int8Edge(Edge):
-    """Row or column edge: one register for all cores behind it."""
+    """Row or column edge: one register for all cores behind it.
+
+    It holds activations in offset binary and the complements of weights, as the leaves of some technologies want them.
+    """
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         row = self.axis is Axis.ROW
         codes = Signal.like(self.o, reset_less=True)
         with m.If(self.ctl.valid):
-            m.d.sync += codes.eq(self.a_codes if row else self.w_codes)
+            m.d.sync += codes.eq(invert_signs(self.a_codes) if row else ~self.w_codes)
         m.d.comb += self.o.eq(codes)
         if row:
             m.d.sync += self.ctl_o.eq(self.ctl)
         return m
+
+
+def invert_signs(codes: Value) -> Value:
+    """Codes side by side, from two's complement to offset binary or back."""
+    return codes ^ Const(1 << CODE - 1, CODE).replicate(len(codes) // CODE)
 
 
 class Int8Core(Core):
@@ -102,11 +110,13 @@ class Int8Core(Core):
         m = Module()
         m.submodules.dot = dot = PlaneDot(lanes=self.pe.lanes, a_width=CODE, w_width=CODE)
         total = Signal(signed(SUM), reset_less=True)
-        valid = delay(m, self.ctl.valid, dot.latency, name="valid")
+        # Beats take effect in their order, and the first one clears: even ``valid`` needs no reset.
+        valid = delay(m, self.ctl.valid, dot.latency, name="valid", reset_less=True)
         first = delay(m, self.ctl.first, dot.latency, name="first", reset_less=True)
-        m.d.comb += [dot.a.eq(self.a), dot.w.eq(self.w), self.o.eq(total)]
+        m.d.comb += [dot.a.eq(invert_signs(self.a)), dot.w.eq(~self.w), self.o.eq(total)]
+        following = leaf("accumulate")(m, total, first, dot.o)
         with m.If(valid):
-            m.d.sync += total.eq(leaf("accumulate")(m, total, first, dot.o))
+            m.d.sync += total.eq(following)
         return m
 
 

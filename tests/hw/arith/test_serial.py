@@ -37,7 +37,7 @@ def serialize(words, *, length, lanes, idle=0.0, seed=0):
             if valid and last:
                 cycles["last"].append(cycle)
             if ctx.get(dut.o_valid):
-                digits.append((ctx.get(dut.o), ctx.get(dut.o_first), ctx.get(dut.o_last)))
+                digits.append((ctx.get(dut.o_n) ^ (1 << lanes) - 1, ctx.get(dut.o_first), ctx.get(dut.o_last)))
                 if digits[-1][2]:
                     cycles["o_last"].append(cycle)
             drain -= not beats

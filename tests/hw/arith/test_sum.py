@@ -5,7 +5,7 @@ from amaranth.hdl import Module
 from amaranth.sim import Simulator
 from pipeline_bench import run_pipeline
 
-from gemmsmith.arith.sum import GatedSum, delay, levels
+from gemmsmith.arith.sum import GatedSum, cuts, delay, levels
 
 
 @pytest.mark.parametrize(("count", "expected"), [(1, 0), (2, 1), (3, 2), (4, 2), (5, 3), (64, 6), (65, 7)])
@@ -18,6 +18,15 @@ def test_arguments_are_checked():
         GatedSum(count=0, width=4)
     with pytest.raises(ValueError, match="width must be at least 1, not -1"):
         GatedSum(count=2, width=-1)
+    for wrong in ((3,), (0, 1), (1, 1)):
+        with pytest.raises(ValueError, match="cuts must be different levels from 1 to 2, not"):
+            GatedSum(count=3, width=4, cuts=wrong)
+
+
+@pytest.mark.parametrize(("stages", "expected"), [
+    (0, ()), (1, (6,)), (2, (3, 6)), (3, (2, 4, 6)), (4, (2, 3, 5, 6)), (6, (1, 2, 3, 4, 5, 6))])
+def test_cuts(stages, expected):
+    assert cuts(6, stages) == expected
 
 
 @pytest.mark.parametrize("count", [2, 3])
@@ -44,6 +53,15 @@ def test_random_and_extreme_words(count, width):
     expected = [sum(w for i, w in enumerate(v["words"]) if v["gates"] >> i & 1) for v in vectors]
     assert run_pipeline(dut, vectors, latency=dut.latency) == expected
     assert min(expected) == count * low
+
+
+@pytest.mark.parametrize("cuts", [(), (2,), (3, 1)])
+def test_fewer_registers(cuts):
+    rng = random.Random(0)
+    vectors = [{"words": [rng.randint(-8, 7) for _ in range(7)], "gates": rng.getrandbits(7)} for _ in range(50)]
+    dut = GatedSum(count=7, width=4, cuts=cuts)
+    expected = [sum(w for i, w in enumerate(v["words"]) if v["gates"] >> i & 1) for v in vectors]
+    assert run_pipeline(dut, vectors, latency=len(cuts)) == expected
 
 
 def test_delay():

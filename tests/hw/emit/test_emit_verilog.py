@@ -13,6 +13,7 @@ from gemmsmith.pe import for_scheme
 from gemmsmith.schemes import parse
 from gemmsmith.tile import Tile
 from gemmsmith_sim.backends.toolchain import verilator_root
+from gemmsmith_sim.measure import cell_models
 
 BUILDS = [("int8", "coprocessor"), ("anda-m6", "coprocessor"), ("fp16", "coprocessor"), ("anda-m4", "tile"), ("fp16",
                                                                                                               "pe"),
@@ -61,12 +62,27 @@ def test_lint_clean(scheme, level, tmp_path):
     config, emitted = build(scheme, level)
     verilog = tmp_path / "unit.v"
     verilog.write_text(emitted.verilog)
+    assert lint(verilog, config.name) == (0, [])
+
+
+def lint(verilog, top):
+    """Verilator's return code and complaints."""
     root = verilator_root()
-    command = [root / "bin" / "verilator_bin", "--lint-only", "-Wall", "--top-module", config.name, verilog]
+    command = [root / "bin" / "verilator_bin", "--lint-only", "-Wall", "--top-module", top, verilog]
     result = subprocess.run(command, capture_output=True, text=True,
                             env={**os.environ, "VERILATOR_ROOT": str(root)})
     complaints = [line for line in (result.stdout + result.stderr).splitlines() if line.startswith("%")]
-    assert (result.returncode, complaints) == (0, [])
+    return result.returncode, complaints
+
+
+@pytest.mark.parametrize("scheme", ["anda-m6", "int8"])
+def test_leaves_of_a_technology_are_lint_clean(scheme, tmp_path):
+    config = BuildConfig.resolve(scheme, {"level": "tile", "rows": "1", "cols": "2", "name": "unit", "target": "ecp5"})
+    text = emit_build(config).verilog
+    assert text.count("module unit_") == len(set(re.findall(r"^module (unit_\w+)", text, re.MULTILINE)))
+    assert 100 < text.count("CCU2C") < 1000, "one core is written, however many stand"
+    (tmp_path / "unit.v").write_text(text + cell_models("ecp5", ["CCU2C"]))
+    assert lint(tmp_path / "unit.v", "unit") == (0, [])
 
 
 def test_equal_configurations_give_equal_bytes():

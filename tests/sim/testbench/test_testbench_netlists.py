@@ -4,7 +4,7 @@ netlist."""
 import pytest
 from bench_run import BenchDirectory, require
 
-from gemmsmith_sim.measure import netlist_verilog, synthesize
+from gemmsmith_sim.measure import cell_models, netlist_verilog, synthesize
 
 ELEMENTS = {
     "int8": {"lanes": "2"},
@@ -22,6 +22,31 @@ def test_mapped_netlist_equals_golden(scheme, target, tmp_path):
     assert result.luts > 300
     assert result.ffs > 100
     bench.rtl.write_text("".join(path.read_text() for path in netlist_verilog(result)))
+    run = bench.run("verilator")
+    assert run.succeeded, run.log[-2000:]
+    assert "PASS" in run.log
+
+
+VARIANTS = [
+    ("anda-m4", {"m_max": "4", "stages": "3"}),
+    pytest.param("int8", {"lanes": "1"}, marks=pytest.mark.slow),
+    pytest.param("int8", {"lanes": "4"}, marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize(("scheme", "options"), VARIANTS)
+@pytest.mark.parametrize("mapped", [False, True])
+def test_leaves_of_a_technology_equal_golden(scheme, options, mapped, tmp_path):
+    """As written, with the models of the technology's cells, and after synthesis."""
+    require("verilator")
+    bench = BenchDirectory(tmp_path, scheme, level="pe", name="unit", target="ecp5", **options)
+    text = bench.rtl.read_text()
+    assert text.count("CCU2C") > 20
+    if mapped:
+        result = synthesize([bench.rtl], bench.name, "ecp5", dsp=False)
+        bench.rtl.write_text("".join(path.read_text() for path in netlist_verilog(result)))
+    else:
+        bench.rtl.write_text(text + cell_models("ecp5", ["CCU2C"]))
     run = bench.run("verilator")
     assert run.succeeded, run.log[-2000:]
     assert "PASS" in run.log

@@ -6,12 +6,12 @@ rest of ``arith`` and processing elements ask for a leaf by name; the build's ta
 
     with targeting("generic"):     # around elaboration
         ...
-    total = leaf("tree_sum")(m, terms)
+    total = leaf("accumulate")(m, kept, clear, x)
 
 Resolution happens during elaboration, so the block must enclose it.
 """
 
-from gemmsmith.arith.tech import portable  # registers the portable leaves
+from gemmsmith.arith.tech import asic, ecp5, portable  # importing them registers their leaves
 from gemmsmith.arith.tech.registry import TARGETS, leaf, targeting, variant
 
-__all__ = ["TARGETS", "leaf", "portable", "targeting", "variant"]
+__all__ = ["TARGETS", "asic", "ecp5", "leaf", "portable", "targeting", "variant"]

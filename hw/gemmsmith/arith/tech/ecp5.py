@@ -1,0 +1,125 @@
+"""Lattice ECP5: leaves as chains of CCU2C cells.
+
+A CCU2C holds two bits of a carry chain, each a LUT4 in front of a carry multiplexer. Let its table be
+P = f(A, B) ⊕ g(C, D) with g(0, 0) = 0: then the carry of P = 0 is f, so that the bit adds f and g, whatever they are.
+Two gated rows, or an accumulator with its clear, thus cost nothing beyond the adder; synthesis never infers it.
+
+Words travel through a tree in offset binary (sign bit inverted). Their sums are unsigned and end in a bit that only
+takes the carry out and hands none on, so that two sums of odd width share a chain and no half of a cell is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, NamedTuple
+
+from amaranth.hdl import Cat, Const, Instance, Module, Signal, Value
+
+from gemmsmith.arith.tech import portable
+from gemmsmith.arith.tech.registry import variant
+
+Table = Callable[[bool, bool], bool]
+
+
+def init(f: Table, g: Table) -> Const:
+    """The INIT of a bit that adds f(A, B) and g(C, D).
+
+    Raises ``ValueError`` if g(0, 0) is set: the carry would not be that of a sum.
+    """
+    if g(False, False):
+        raise ValueError("g(0, 0) must be 0")
+    bits = ((bool(i & 1), bool(i & 2), bool(i & 4), bool(i & 8)) for i in range(16))
+    return Const(sum((f(a, b) != g(c, d)) << i for i, (a, b, c, d) in enumerate(bits)), 16)
+
+
+GATED = init(lambda a, shut_a: a and not shut_a, lambda c, shut_c: c and not shut_c)
+GATED_SIGN = init(lambda a, shut_a: a or shut_a, lambda c, shut_c: c or shut_c)
+GATED_MINUS = init(lambda a, shut_a: not a or shut_a, lambda c, shut_c: c and not shut_c)
+ADD = init(lambda a, _: a, lambda c, _: c)
+ACCUMULATE = init(lambda x, minus: x != minus, lambda kept, clear: kept and not clear)
+CARRY, CARRY_INVERTED = Const(0, 16), Const(0xFFFF, 16)
+
+
+class Bit(NamedTuple):
+    """One bit of a chain: its table and inputs."""
+
+    init: Const
+    a: Any = Const(0)
+    b: Any = Const(0)
+    c: Any = Const(0)
+    d: Any = Const(0)
+
+
+def chain(m: Module, bits: Sequence[Bit], *, carry: Value = Const(0)) -> Value:
+    """Sum bits of a carry chain, the first one the least significant."""
+    padded = [*bits, Bit(CARRY)] if len(bits) % 2 else bits
+    total = Signal(len(padded), name="chain")
+    carries = Signal(len(padded) // 2, name="carries")
+    for k in range(len(carries)):
+        ports: dict[str, Any] = {"i_CIN": carries[k - 1] if k else carry, "o_COUT": carries[k]}
+        for half, bit in enumerate(padded[2 * k:2 * k + 2]):
+            ports |= {f"p_INIT{half}": bit.init, f"p_INJECT1_{half}": "NO", f"o_S{half}": total[2 * k + half],
+                      **{f"i_{pin.upper()}{half}": getattr(bit, pin) for pin in "abcd"}}
+        m.submodules += Instance("CCU2C", **ports)
+    return total[:len(bits)]
+
+
+@variant("gated_sum", "ecp5")
+def gated_sum(m: Module, words: Sequence[Value], gates: Sequence[Value], cuts: Collection[int]) -> Value:
+    """Cheapest where gates and sign bits come from registers that hold their complement: that is how the cells take
+    them."""
+    if len(words) == 1:
+        return portable.gated_sum(m, words, gates, cuts)
+    count, width = len(words), len(words[0])
+    signs, shut = Signal(count, name="inverted_signs"), Signal(count, name="inverted_gates")
+    m.d.comb += [signs.eq(~Cat(word[-1] for word in words)), shut.eq(~Cat(gates))]
+    sums = [[*(Bit(GATED, words[i][k], shut[i], words[i + 1][k], shut[i + 1]) for k in range(width - 1)),
+             Bit(GATED_SIGN, signs[i], shut[i], signs[i + 1], shut[i + 1])] for i in range(0, count - 1, 2)]
+    odd = [_wider(Cat(portable.gated(words[-1], gates[-1])[:-1], signs[-1] | shut[-1]))] if count % 2 else []
+    level = 1
+    while True:
+        last = len(sums) + len(odd) == 1
+        rows = [*_chains(m, sums, Bit(CARRY_INVERTED if last else CARRY)), *odd]
+        rows = [portable.stage(m, row, registered=level in cuts, name=f"sum_{level}_{i}")
+                for i, row in enumerate(rows)]
+        if last:
+            return rows[0].as_signed()
+        sums = [[Bit(ADD, a=x, c=y) for x, y in zip(low, high, strict=True)]
+                for low, high in zip(rows[::2], rows[1::2], strict=False)]
+        odd = [_wider(rows[-1])] if len(rows) % 2 else []
+        level += 1
+
+
+def _wider(row: Value) -> Value:
+    """A word in offset binary, a bit wider."""
+    return Cat(row[:-1], ~row[-1], row[-1])
+
+
+def _chains(m: Module, sums: Sequence[Sequence[Bit]], top: Bit) -> list[Value]:
+    """Sums of equal width with ``top`` as their most significant bit; two to a chain if their width is odd."""
+    width = len(sums[0]) + 1
+    per_chain = 1 + width % 2
+    rows: list[Value] = []
+    for k in range(0, len(sums), per_chain):
+        total = chain(m, [bit for bits in sums[k:k + per_chain] for bit in (*bits, top)])
+        rows += [total[i:i + width] for i in range(0, len(total), width)]
+    return rows
+
+
+@variant("gated_pair", "ecp5")
+def gated_pair(m: Module, word: Value, gates: Value, negative: bool) -> Value:
+    """Cheapest where the gates come from registers that hold their complement."""
+    shut = Signal(2, name="inverted_gates")
+    m.d.comb += shut.eq(~gates)
+    low, high = Cat(word, word[-1], word[-1]), Cat(Const(0, 1), word, word[-1])
+    table = GATED_MINUS if negative else GATED
+    bits = [Bit(table, b, shut[1], a, shut[0]) for a, b in zip(low, high, strict=True)]
+    return chain(m, bits, carry=Const(int(negative))).as_signed()
+
+
+@variant("accumulate", "ecp5")
+def accumulate(m: Module, kept: Value, clear: Value, x: Value, subtract: Value | None = None) -> Value:
+    minus = Const(0) if subtract is None else subtract
+    x = Cat(x, x[-1].replicate(max(0, len(kept) - len(x))))
+    bits = [Bit(ACCUMULATE, a, minus, c, clear) for a, c in zip(x[:len(kept)], kept, strict=True)]
+    return chain(m, bits, carry=minus).as_signed()
