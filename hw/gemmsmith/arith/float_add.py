@@ -16,6 +16,8 @@ _PLACES = {
     3: ("align", "coarse", "out"),
     4: ("swap", "sum", "fine", "out"),
     5: ("swap", "sum", "coarse", "fine", "out"),
+    6: ("swap", "sum", "count", "coarse", "round", "out"),
+    7: ("swap", "align", "sum", "count", "coarse", "round", "out"),
 }
 """Where to cut for a number of pipeline stages, so that the stages are about equally long."""
 
@@ -31,7 +33,7 @@ class FloatAdd(wiring.Component):
 
     Parameters
     ----------
-    stages: registers from input to output, 0 to 5; the last one is at the output.
+    stages: registers from input to output, 0 to 7; the last one is at the output.
 
     Members
     -------
@@ -58,10 +60,12 @@ class FloatAdd(wiring.Component):
 
         swapped = stages.wire("swapped", self.a[:31] < self.b[:31])
         differ = self.a[31] ^ self.b[31]
-        big, small, distance, differ = stages(
+        big, small, small_low, distance, differ = stages(
             "swap",
             big=Mux(swapped, self.b, self.a),
             small=Mux(swapped, self.a[:31], self.b[:31]),
+            # What a shift by 16 places makes sticky.
+            small_low=Mux(swapped, self.a[:14].any(), self.b[:14].any()),
             distance=Mux(swapped, self.b[23:31] - self.a[23:31], self.a[23:31] - self.b[23:31])[:8],
             differ=differ,
         )
@@ -71,28 +75,34 @@ class FloatAdd(wiring.Component):
         head = Cat(big[31], exponent, infinite, nan)
 
         # Two guard places and a sticky bit: a difference that loses more than one leading bit had nothing shifted
-        # beyond them. 31 places shift everything into the sticky bit.
-        amount = distance[:5] | distance[5:].any().replicate(5)
+        # beyond them. From 32 places on everything is in the sticky bit.
+        amount, far = distance[:5], distance[5:].any()
         small_significand = Cat(Const(0, 3), small[:23], small_exponent.any())
-        aligned = shift_right_sticky(stages, small_significand, amount) ^ differ.replicate(27)
-        aligned, big_significand, differ, head = stages(
-            "align", small=aligned, big=Cat(big[:23], exponent.any()), differ=differ, head=head
+        # The last places are shifted together with the complement, which shares their functions.
+        coarsely = Mux(amount[4], Cat(small_low, small_significand[17:], Const(0, 16)), small_significand)
+        nearly = shift_right_sticky(stages, coarsely, amount[2:4], unit=4)
+        nearly, rest, big_significand, differ, head = stages(
+            "align", small=Mux(far, small_exponent.any(), nearly), rest=amount[:2], big=Cat(big[:23], exponent.any()), differ=differ, head=head
         )
+        aligned = shift_right_sticky(stages, nearly, rest) ^ differ.replicate(27)
 
-        # The least significant place of both operands carries in the one of the two's complement.
-        total = (Cat(differ, Const(0, 3), big_significand) + Cat(differ, aligned))[1:]
-        total, head = stages("sum", value=Cat(total[:27], total[27] & ~differ), head=head)
-        significand, zeros, head = normalize(stages, total, head=head)
+        # The least significant place of both operands carries in the one of the two's complement, whose sign ends the
+        # carry of a difference.
+        total = (Cat(differ, Const(0, 3), big_significand, Const(0, 1)) + Cat(differ, aligned, differ))[1:29]
+        total, head = stages("sum", value=total, head=head)
+        significand, exponent, head = normalize(stages, total, exponent=head[1:9] + 1, head=head)
 
-        sign, exponent, infinite, nan = head[0], head[1:9], head[9], head[10]
-        m.submodules.round = round_ = RoundToFloat(shape=FP32, width=28, exponent_width=10)
+        sign, infinite, nan = head[0], head[9], head[10]
+        m.submodules.round = round_ = RoundToFloat(
+            shape=FP32, width=28, exponent_width=10, cut=stages.cuts("round"))
         m.d.comb += [
             round_.sign.eq(sign & ~nan),
             round_.infinite.eq(infinite),
-            round_.exponent.eq(exponent + 1 - zeros),
+            round_.exponent.eq(exponent),
             round_.significand.eq(significand),
         ]
         # Equal infinities cancel to zero before they are seen to be a NaN.
+        (nan,) = stages("round", nan=nan)
         (out,) = stages("out", value=round_.o | Mux(nan, 0x7FC00000, 0))
         m.d.comb += self.o.eq(out)
         return m

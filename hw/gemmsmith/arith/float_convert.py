@@ -9,7 +9,14 @@ from amaranth.lib.wiring import In, Out
 from gemmsmith.arith.float_stages import Stages, check_stages, normalize, shift_right_sticky
 from gemmsmith.arith.round import FP16, FP32, RoundToFloat
 
-_INT_PLACES = {0: (), 1: ("out",), 2: ("fine", "out"), 3: ("coarse", "fine", "out")}
+_INT_PLACES = {
+    0: (),
+    1: ("out",),
+    2: ("fine", "out"),
+    3: ("coarse", "fine", "out"),
+    4: ("count", "coarse", "fine", "out"),
+    5: ("count", "coarse", "fine", "round", "out"),
+}
 _HALF_PLACES = {0: (), 1: ("out",), 2: ("align", "out")}
 
 
@@ -23,7 +30,7 @@ class IntToFloat(wiring.Component):
     ----------
     width: bits of ``i``, at least 2.
     exponent_width: bits of ``exponent``, at least 1.
-    stages: registers from input to output, 0 to 3; the last one is at the output.
+    stages: registers from input to output, 0 to 5; the last one is at the output.
 
     Members
     -------
@@ -55,7 +62,7 @@ class IntToFloat(wiring.Component):
         m = Module()
         width = self._width
         stages = Stages(m, _INT_PLACES[self._stages])
-        significand, zeros, sign, exponent = normalize(
+        significand, exponent, sign = normalize(
             stages,
             Cat(Const(0, 1), self.i[:-1]),
             sign=self.i[-1],
@@ -71,13 +78,13 @@ class IntToFloat(wiring.Component):
         )
         more = rest.any()
 
-        difference = exponent - zeros
         m.submodules.round = round_ = RoundToFloat(
-            shape=FP32, width=FP32.precision + 2, exponent_width=max(FP32.exponent_bits + 1, len(difference))
+            shape=FP32, width=FP32.precision + 2, exponent_width=max(FP32.exponent_bits + 1, len(exponent)),
+            cut=stages.cuts("round"),
         )
         m.d.comb += [
             round_.sign.eq(sign),
-            round_.exponent.eq(difference),
+            round_.exponent.eq(exponent),
             round_.significand.eq(Cat(Mux(sign, guard, more), guard | (sign & ~more), kept)),
         ]
         (out,) = stages("out", value=round_.o)

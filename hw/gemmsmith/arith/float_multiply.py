@@ -27,6 +27,8 @@ _PLACES = {
         3: ("level_1", "normalized", "out"),
         4: ("unpack", "level_2", "normalized", "out"),
         5: ("unpack", "level_1", "level_3", "normalized", "out"),
+        6: ("factors", "unpack", "level_1", "level_3", "normalized", "out"),
+        8: ("leading", "factors", "unpack", "level_1", "level_3", "normalized", "round", "out"),
     },
 }
 """Where to cut for a number of pipeline stages, so that the stages are about equally long, by the narrower factor: FP16
@@ -102,7 +104,7 @@ class FloatMultiply(wiring.Component):
     Parameters
     ----------
     a_shape, b_shape: FP32 or FP16.
-    stages: registers from input to output, 0 to 5; the last one is at the output.
+    stages: registers from input to output, 0 to 5, or 6 and 8 if a factor is FP16; the last one is at the output.
 
     Members
     -------
@@ -133,7 +135,8 @@ class FloatMultiply(wiring.Component):
         stages = Stages(m, self._places[self._stages])
         factors = (unpack(stages, self.a, self._a_shape), unpack(stages, self.b, self._b_shape))
         narrow, wide = sorted(factors, key=lambda factor: len(factor.significand))
-        head = Cat(self.a[-1] ^ self.b[-1], wide.infinite | narrow.infinite)
+        (negative,) = stages("factors", negative=stages("leading", negative=self.a[-1] ^ self.b[-1])[0])
+        head = Cat(negative, wide.infinite | narrow.infinite)
         bias = self._a_shape.bias + self._b_shape.bias - FP32.bias
         significand, digits, exponent, head = stages(
             "unpack",
@@ -153,7 +156,8 @@ class FloatMultiply(wiring.Component):
             head=head,
         )
 
-        m.submodules.round = round_ = RoundToFloat(shape=FP32, width=26, exponent_width=10)
+        m.submodules.round = round_ = RoundToFloat(
+            shape=FP32, width=26, exponent_width=10, cut=stages.cuts("round"))
         m.d.comb += [
             round_.sign.eq(head[0]),
             round_.infinite.eq(head[1]),
@@ -174,13 +178,17 @@ class Factor(NamedTuple):
 
 
 def unpack(stages: Stages, code: Signal, shape: FloatShape) -> Factor:
-    """A code as a factor. FP16 subnormals are normalized, FP16 codes with exponent 31 read as the largest finite
-    number."""
+    """A code as a factor; can be cut at the places ``leading`` and ``factors``. FP16 subnormals are normalized, FP16
+    codes with exponent 31 read as the largest finite number."""
     fraction, exponent = code[: shape.fraction_bits], code[shape.fraction_bits : -1]
     if not shape.subnormals:
-        return Factor(Cat(fraction, exponent.any()), exponent, exponent.all())
+        fraction, exponent = stages("leading", fraction=fraction, exponent=exponent)
+        return Factor(*stages(
+            "factors", significand=Cat(fraction, exponent.any()), exponent=exponent, infinite=exponent.all()))
     saturated = exponent.all()
     significand = Cat(fraction | saturated.replicate(len(fraction)), exponent.any())
-    normalized, zeros = normalize(Stages(stages.module), significand)
-    finite = Cat(exponent[0] & ~saturated | ~exponent.any(), exponent[1:])
+    normalized, zeros, finite = normalize(
+        Stages(stages.module, ("coarse",) if stages.cuts("leading") else ()), significand,
+        finite=Cat(exponent[0] & ~saturated | ~exponent.any(), exponent[1:]))
+    normalized, finite, zeros = stages("factors", significand=normalized, finite=finite, zeros=zeros)
     return Factor(normalized, finite - zeros, Const(0, 1))

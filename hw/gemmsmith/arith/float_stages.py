@@ -27,13 +27,17 @@ class Stages:
 
     def __call__(self, place: str, /, **values: Value) -> tuple[Signal, ...]:
         """The values, in the order given, as signals named ``place_name``."""
-        domain = self.module.d.sync if place in self._places else self.module.d.comb
+        domain = self.module.d.sync if self.cuts(place) else self.module.d.comb
         signals = []
         for name, value in values.items():
             signal = Signal(value.shape(), name=f"{place}_{name}", reset_less=True)
             domain += signal.eq(value)
             signals.append(signal)
         return tuple(signals)
+
+    def cuts(self, place: str) -> bool:
+        """Whether there is a register at ``place``."""
+        return place in self._places
 
     def wire(self, name: str, value: Value) -> Signal:
         """``value`` as a signal. An expression used twice is elaborated twice; a signal is not."""
@@ -95,23 +99,30 @@ def leading_places(top: Value, sign: Value) -> Value:
     return Cat(~a & (b | ~c), ~a & ~b)
 
 
-def normalize(stages: Stages, value: Value, *, sign: Value = _PLUS, **along: Value) -> tuple[Signal, ...]:
+def normalize(stages: Stages, value: Value, *, sign: Value = _PLUS, exponent: Value | None = None,
+              **along: Value) -> tuple[Signal, ...]:
     """Shift ``value`` left, zeros coming in, until its most significant bit differs from ``sign``.
 
     That is the leading one of an unsigned number; for a number in two's complement give its sign, and the bits below.
     Whole nibbles first, found all at once; then 0 to 3 places, read off the nibble on top. Can be cut at the places
-    ``coarse`` and ``fine``.
+    ``count``, ``coarse`` and ``fine``.
 
     Returns
     -------
-    The shifted value; the distance; then whatever was given in ``along``, delayed as much. If no bit differs from the
-    sign neither does the result's most significant one, and the distance means nothing.
+    The shifted value; the distance, or ``exponent`` less the distance; then whatever was given in ``along``, delayed as
+    much. If no bit differs from the sign neither does the result's most significant one, and the distance means
+    nothing.
     """
     padding = -len(value) % 4
     padded = stages.wire("padded", Cat(Const(0, padding), value))
     nibbles = stages.wire("nibbles", leading_nibbles(stages, padded, sign))
+    given = {} if exponent is None else {"exponent": exponent}
+    padded, nibbles, sign, *rest = stages("count", value=padded, zeros=nibbles, sign=sign, **along, **given)
+    zeros = Cat(Const(0, 2), nibbles)
+    moved = zeros if exponent is None else rest.pop() - zeros
     shifted = shift_left(stages, padded, nibbles, unit=4)
-    shifted, nibbles, sign, *rest = stages("coarse", value=shifted, zeros=nibbles, sign=sign, **along)
-    places = stages.wire("places", leading_places(shifted[-3:], sign))
+    shifted, moved, places, *rest = stages("coarse", value=shifted, zeros=moved, places=leading_places(shifted[-3:], sign),
+                                           **dict(zip(along, rest, strict=True)))
+    moved = Cat(places, moved[2:]) if exponent is None else moved - places
     shifted = shift_left(stages, shifted, places)[padding:]
-    return stages("fine", value=shifted, zeros=Cat(places, nibbles), **dict(zip(along, rest, strict=True)))
+    return stages("fine", value=shifted, zeros=moved, **dict(zip(along, rest, strict=True)))

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+
+from gemmsmith.arith.float_stages import Stages
 
 
 @dataclass(frozen=True)
@@ -69,11 +71,12 @@ class RoundToFloat(wiring.Component):
     - +0, without subnormals, if the magnitude, rounded as if the exponent had no bound, is below 2^(1 − bias);
     - the rounded value.
 
-    Latency: 0 (combinational).
+    Latency: 0 (combinational), or 1 if it is ``cut`` in front of its carry chain.
 
     Parameters
     ----------
     shape: the format of the result.
+    cut: whether there is a register inside.
     width: bits of the significand: ``shape.precision``, and guard and sticky if the value may need more.
     exponent_width: bits of the signed exponent.
 
@@ -87,13 +90,14 @@ class RoundToFloat(wiring.Component):
     ValueError: if ``width`` or ``exponent_width`` cannot hold every number of ``shape``.
     """
 
-    def __init__(self, *, shape: FloatShape, width: int, exponent_width: int):
+    def __init__(self, *, shape: FloatShape, width: int, exponent_width: int, cut: bool = False):
         if width < shape.precision:
             raise ValueError(f"width must be at least {shape.precision}, not {width!r}")
         if exponent_width <= shape.exponent_bits:
             raise ValueError(f"exponent_width must be more than {shape.exponent_bits}, not {exponent_width!r}")
         self._shape = shape
         self._width = width
+        self._cut = cut
         super().__init__({
             "sign": In(1),
             "infinite": In(1),
@@ -109,27 +113,33 @@ class RoundToFloat(wiring.Component):
         rest, kept = self.significand[:rest_width], self.significand[rest_width:]
         up = any_bit(rest[-1:]) & (any_bit(rest[:-1]) | kept[0])
 
+        # The range is judged by the exponent, in two cases together with what is carried into it: that is faster than
+        # by the sum.
+        negative, beyond = self.exponent[-1], self.exponent[shape.exponent_bits:-1].any()
+        topmost = ~negative & self.exponent[1:shape.exponent_bits].all()  # top_exponent, or the one below it
+        if shape.subnormals:
+            zero, zero_uncarried = ~self.infinite & ~kept.any() & ~up, Const(0, 1)
+        else:
+            zero = ~kept[-1] | (~self.infinite & negative)
+            zero_uncarried = ~self.infinite & (self.exponent == 0)
+        infinite = self.infinite | (~negative & beyond) | (topmost & self.exponent[0])
+        infinite_carried = topmost & ~self.exponent[0]
+        # A fraction of zero, by whether there is a carry: one function behind the carry chain, then a reset.
+        cleared = Cat(zero | zero_uncarried | infinite, zero | infinite | infinite_carried)
+        fraction, exponent, sign, up, zero, zero_uncarried, infinite, infinite_carried, cleared = Stages(
+            m, ("cut",) if self._cut else ())(
+            "cut", fraction=kept[:-1], exponent=self.exponent, sign=self.sign, up=up, zero=zero,
+            zero_uncarried=zero_uncarried, infinite=infinite, infinite_carried=infinite_carried, cleared=cleared)
+
         # Exponent over fraction is one number: rounding up past the largest fraction carries into the exponent by
         # itself.
-        number = Cat(kept[:-1], self.exponent)
+        number = Cat(fraction, exponent)
         rounded = Signal(len(number))
         m.d.comb += rounded.eq(number + up)
-
-        # The range is judged by the exponent before the carry and the carry itself, which is faster than by the sum.
-        carried = rounded[shape.fraction_bits] ^ self.exponent[0]
-        last = shape.top_exponent - 1
-        infinite = Signal()
-        zero = Signal()
-        m.d.comb += infinite.eq(self.infinite | (self.exponent > last) | ((self.exponent == last) & carried))
-        if shape.subnormals:
-            m.d.comb += zero.eq(~self.infinite & ~kept.any() & ~up)
-        else:
-            flushed = (self.exponent < 0) | ((self.exponent == 0) & ~carried)
-            m.d.comb += zero.eq(~kept[-1] | (~self.infinite & flushed))
-
-        m.d.comb += self.o.eq(Cat(rounded[: shape.width - 1], self.sign))
-        with m.If(zero):
-            m.d.comb += self.o.eq(0)
-        with m.Elif(infinite):
-            m.d.comb += self.o.eq(Cat(Const(shape.top_exponent << shape.fraction_bits, shape.width - 1), self.sign))
+        carried = rounded[shape.fraction_bits]  # where it matters, the exponent was even
+        fraction, exponent = rounded[:shape.fraction_bits], rounded[shape.fraction_bits:shape.width - 1]
+        overflow = infinite | (infinite_carried & carried)
+        m.d.comb += self.o.eq(Cat(
+            Mux(Mux(carried, cleared[1], cleared[0]), 0, fraction),
+            Mux(zero | (zero_uncarried & ~carried), 0, Cat(exponent | overflow.replicate(len(exponent)), sign))))
         return m

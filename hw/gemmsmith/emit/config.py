@@ -10,13 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gemmsmith.arith.tech import TARGETS
 from gemmsmith.coprocessor import Coprocessor
-from gemmsmith.emit.top import CoprocessorTop, CoreTop, TileTop
+from gemmsmith.emit.top import CoprocessorTop, PartTop, TileTop
 from gemmsmith.emit.verilog import check_name
 from gemmsmith.pe import ProcessingElement, element_class, for_scheme
 from gemmsmith.schemes import Scheme, parse
 from gemmsmith.tile import Tile
 
-Level = Literal["coprocessor", "tile", "pe", "core"]
+Level = Literal["coprocessor", "tile", "pe", "core", "tail"]
 
 
 class ConfigError(ValueError):
@@ -34,7 +34,7 @@ class BuildConfig(BaseModel):
 
     scheme: str = Field(description="canonical name of the scheme")
     level: Level = Field("coprocessor",
-                         description="coprocessor (AXI4 and AXI4-Lite), tile or pe (AXI4-Stream), core (bare)")
+                         description="coprocessor (AXI4 and AXI4-Lite), tile or pe (AXI4-Stream), core or tail (bare)")
     name: str = Field("", description="name of the top module, prefix of all others")
     target: str = Field("generic", description="technology whose leaf structures are used")
     rows: int = Field(4, ge=1, le=255, description="rows of the array (outputs along M)")
@@ -107,6 +107,8 @@ class BuildConfig(BaseModel):
             updates["name"] = f"{parse(self.scheme).short.replace('-', '_')}_{self.level}"
         if self.level in ("pe", "core"):
             updates |= {"rows": 1, "cols": 1, "tail_share": 1}
+        elif self.level == "tail":
+            updates |= {"rows": 1, "cols": self.tail_share or 4, "tail_share": self.tail_share or 4}
         elif self.tail_share == 0:
             updates["tail_share"] = max(share for share in (1, 2, 4) if self.cols % share == 0)
         return updates
@@ -130,11 +132,15 @@ class BuildConfig(BaseModel):
             axi_addr_width=self.axi_addr_width, buffer_k=self.buffer_k, max_burst=self.max_burst,
             outstanding=self.outstanding)
 
-    def top(self) -> CoprocessorTop | TileTop | CoreTop:
+    def top(self) -> CoprocessorTop | TileTop | PartTop:
         """The top-level component with the ports that Verilog will have."""
         if self.level == "coprocessor":
             return CoprocessorTop(self.coprocessor())
-        return CoreTop(self.element()) if self.level == "core" else TileTop(self.tile())
+        if self.level == "core":
+            return PartTop(self.element().core())
+        if self.level == "tail":
+            return PartTop(self.element().tail(self.tail_share))
+        return TileTop(self.tile())
 
     def to_json(self) -> str:
         """JSON text; equal configurations give equal text."""

@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 
 from gemmsmith.coprocessor import Coprocessor
 from gemmsmith.hierarchy import place, port_members
-from gemmsmith.pe import ProcessingElement
+from gemmsmith.pe.base import Core, Tail
 from gemmsmith.stream import Elastic
 from gemmsmith.tile import Tile
 
@@ -109,20 +109,18 @@ class TileTop(Top):
                      getattr(self, f"s_axis_{name}_tready").eq(cut.i.ready)]
 
 
-class CoreTop(Top):
-    """A bare core with registered inputs, for measurement: flat ``ctl``, ``mode``, ``a``, ``w`` in, ``o``
-    out. The registers have no reset, so that no gate counts that is not the core's."""
+class PartTop(Top):
+    """A bare core or tail with registered inputs, for measurement: its flat members but for ``mode`` go through a register,
+    without reset, so that no gate counts that is not the part's."""
 
-    def __init__(self, pe: ProcessingElement):
-        self.pe = pe
-        core = pe.core()
-        core._MustUse__silence = True  # its ports are read, another one is elaborated
-        super().__init__({name: (In if flow is In else Out)(len(value)) for name, flow, value in port_members(core)})
+    def __init__(self, part: Core | Tail):
+        self.part = part
+        super().__init__({name: (In if flow is In else Out)(len(value)) for name, flow, value in port_members(part)})
 
     def elaborate(self, platform: Any) -> Module:
         m = self._module()
-        m.submodules.core = core = self.pe.core()
-        for name, flow, inner in port_members(core):
+        m.submodules.part = self.part
+        for name, flow, inner in port_members(self.part):
             outer = getattr(self, name)
             if flow is not In:
                 m.d.comb += outer.eq(inner)

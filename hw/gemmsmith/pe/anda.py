@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib.memory import Memory
@@ -21,9 +21,20 @@ WEIGHT = 4
 """Bits of a weight code."""
 DIGIT_SUM = WEIGHT + levels(LANES)
 """Bits of Σ digit · weight over the lanes: −512 … 448."""
-CONVERT_STAGES, SCALE_STAGES, ADD_STAGES, HALF_STAGES = 2, 4, 4, 1
-"""Pipeline registers of the tail's parts. A core may have a result every ``ADD_STAGES`` cycles, so that groups of
-M ≥ 3 never wait for the tail."""
+HALF_STAGES = 1
+
+
+class TailStages(NamedTuple):
+    """Pipeline registers of the tail's parts; ``read`` in front of the adder."""
+
+    convert: int
+    scale: int
+    read: int
+    add: int
+
+
+TAIL_STAGES = {4: TailStages(2, 4, 0, 4), 8: TailStages(5, 8, 1, 7)}
+"""By the length of the accumulator's loop, ``read + add``: a core may have a result every so many cycles."""
 
 
 class AndaElement(ProcessingElement):
@@ -37,6 +48,8 @@ class AndaElement(ProcessingElement):
     m_max: largest mantissa length, 1..16; the run-time mode is the mantissa length.
     stages: pipeline registers of the core's adder tree, 0..6, the accumulator's not counted: fewer save flip-flops,
         more are faster.
+    tail_loop: cycles from a result of a core to its next one, 4 or 8: groups of M ≥ 3 or of M ≥ 7 never wait for the
+        tail, which takes a result of another core every cycle. The longer loop allows a higher clock.
 
     Raises
     ------
@@ -46,15 +59,18 @@ class AndaElement(ProcessingElement):
     family = "anda"
     scheme: Anda
     options = {"m_max": "largest mantissa length that can be chosen at run time, 1..16",
+               "tail_loop": "least cycles between results of a core: 4, or 8 for a higher clock",
                "stages": f"pipeline registers of the core's adder tree, 0..{levels(LANES)}"}
 
-    def __init__(self, *, scheme: Anda, m_max: int = 16, stages: int = levels(LANES)):
+    def __init__(self, *, scheme: Anda, m_max: int = 16, stages: int = levels(LANES), tail_loop: int = 4):
         if m_max not in range(1, 17):
             raise ValueError(f"m_max must be 1..16, not {m_max!r}")
         if scheme.m > m_max:
             raise ValueError(f"m_max must be at least the scheme's m = {scheme.m}, not {m_max!r}")
         if stages not in range(levels(LANES) + 1):
             raise ValueError(f"stages must be 0..{levels(LANES)}, not {stages!r}")
+        if tail_loop not in TAIL_STAGES:
+            raise ValueError(f"tail_loop must be one of {', '.join(map(str, TAIL_STAGES))}, not {tail_loop!r}")
         self.scheme = scheme
         self.m_max = m_max
         self.stages = stages
@@ -76,8 +92,8 @@ class AndaElement(ProcessingElement):
         self.modes = range(1, m_max + 1)
         self.edge_latency = SerialNegator.latency
         self.core_latency = stages + 1
-        self.tail_latency = CONVERT_STAGES + SCALE_STAGES + ADD_STAGES
-        self.tail_loop = ADD_STAGES
+        self.tail_loop = tail_loop
+        self.tail_latency = sum(TAIL_STAGES[tail_loop])
         if scheme.out == "fp16":
             self.tail_latency += HALF_STAGES
 
@@ -175,22 +191,23 @@ class AndaTail(Tail):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         pe, half = self.pe, self.pe.scheme.out == "fp16"
-        m.submodules.convert = convert = IntToFloat(
-            width=pe.result_width, exponent_width=6, stages=CONVERT_STAGES)
-        m.submodules.scale = scale = FloatMultiply(b_shape=FP16, stages=SCALE_STAGES)
-        m.submodules.add = add = FloatAdd(stages=ADD_STAGES)
+        cuts = TAIL_STAGES[pe.tail_loop]
+        m.submodules.convert = convert = IntToFloat(width=pe.result_width, exponent_width=6, stages=cuts.convert)
+        m.submodules.scale = scale = FloatMultiply(b_shape=FP16, stages=cuts.scale)
+        m.submodules.add = add = FloatAdd(stages=cuts.add)
         m.submodules.accumulators = accumulators = Memory(shape=FP32.width, depth=self.share, init=[])
         read, write = accumulators.read_port(domain="comb"), accumulators.write_port()
 
-        adding = convert.latency + scale.latency
-        added = adding + add.latency
+        reading = convert.latency + scale.latency
+        added = reading + cuts.read + add.latency
         tags = [self.ctl]
         for i in range(added):
             tags.append(Signal.like(self.ctl, name=f"tag_{i + 1}"))
             m.d.sync += tags[-1].eq(tags[-2])
         # A core's next result may come in the cycle in which its sum leaves the adder, too late for the memory.
         forward = Signal()
-        m.d.sync += forward.eq(tags[added - 1].valid & (tags[added - 1].index == tags[adding - 1].index))
+        m.d.sync += forward.eq(tags[added - 1].valid & (tags[added - 1].index == tags[reading - 1].index))
+        base = Mux(tags[reading].first, 0, Mux(forward, add.o, read.data))
 
         m.d.comb += [
             # A core's result is S · 2^(m_max − M), a mantissa's last bit weighs 2^(E − 15 − (M − 1)): M cancels.
@@ -198,9 +215,9 @@ class AndaTail(Tail):
             convert.exponent.eq(self.a_exponent - (FP16.bias - 1 + pe.m_max)),
             scale.a.eq(convert.o),
             scale.b.eq(delay(m, self.w_scale, convert.latency, name="w_scale", reset_less=True)),
-            read.addr.eq(tags[adding].index),
-            add.a.eq(Mux(tags[adding].first, 0, Mux(forward, add.o, read.data))),
-            add.b.eq(scale.o),
+            read.addr.eq(tags[reading].index),
+            add.a.eq(delay(m, base, cuts.read, name="base", reset_less=True)),
+            add.b.eq(delay(m, scale.o, cuts.read, name="scaled", reset_less=True)),
             write.addr.eq(tags[added].index),
             write.data.eq(add.o),
             write.en.eq(tags[added].valid),
