@@ -75,8 +75,9 @@ def place(m: Module, name: str, component: Any, *, reset: Value | None = None, c
           **inputs: Any) -> None:
     """Add ``component`` to ``m`` as submodule ``name``, with ``inputs`` (member name → value) connected.
 
-    ``reset`` additionally resets it, synchronously; a component without registers is not ``clocked``. Other members are for the caller to connect. Wide inputs should
-    be given here: an instance takes the value as it is, without a signal for each of the array's thousands of bits.
+    ``reset`` additionally resets it, synchronously; a component without registers is not ``clocked``. Other members are
+    for the caller to connect. Wide inputs should be given here: an instance takes the value as it is, without a signal
+    for each of the array's thousands of bits.
 
     Raises ``ValueError`` if a value is not as wide as its member, which an instance would not mend.
     """

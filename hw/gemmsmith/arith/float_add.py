@@ -82,7 +82,8 @@ class FloatAdd(wiring.Component):
         coarsely = Mux(amount[4], Cat(small_low, small_significand[17:], Const(0, 16)), small_significand)
         nearly = shift_right_sticky(stages, coarsely, amount[2:4], unit=4)
         nearly, rest, big_significand, differ, head = stages(
-            "align", small=Mux(far, small_exponent.any(), nearly), rest=amount[:2], big=Cat(big[:23], exponent.any()), differ=differ, head=head
+            "align", small=Mux(far, small_exponent.any(), nearly), rest=amount[:2],
+            big=Cat(big[:23], exponent.any()), differ=differ, head=head,
         )
         aligned = shift_right_sticky(stages, nearly, rest) ^ differ.replicate(27)
 

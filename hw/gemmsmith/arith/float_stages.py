@@ -121,8 +121,9 @@ def normalize(stages: Stages, value: Value, *, sign: Value = _PLUS, exponent: Va
     zeros = Cat(Const(0, 2), nibbles)
     moved = zeros if exponent is None else rest.pop() - zeros
     shifted = shift_left(stages, padded, nibbles, unit=4)
-    shifted, moved, places, *rest = stages("coarse", value=shifted, zeros=moved, places=leading_places(shifted[-3:], sign),
-                                           **dict(zip(along, rest, strict=True)))
+    shifted, moved, places, *rest = stages(
+        "coarse", value=shifted, zeros=moved, places=leading_places(shifted[-3:], sign),
+        **dict(zip(along, rest, strict=True)))
     moved = Cat(places, moved[2:]) if exponent is None else moved - places
     shifted = shift_left(stages, shifted, places)[padding:]
     return stages("fine", value=shifted, zeros=moved, **dict(zip(along, rest, strict=True)))

@@ -77,7 +77,7 @@ class SerialNegator(wiring.Component):
 
 
 class SerialAccumulator(wiring.Component):
-    """Σ 2^i · digit_i − 2^M · digit_M, least significant digit first. A digit is the sum of those words whose gate is set.
+    """Σ 2^i · digit_i − 2^M · digit_M, least significant digit first; a digit is a sum of words whose gate is set.
 
     The running sum shifts right under the digits, so that it stays narrow; what it loses goes into ``shift_out`` bits
     below, which start from zero. The result thus stands left-aligned, ``o`` = 2^(shift_out − M) · sum for a word of

@@ -35,8 +35,10 @@ def cuts(levels: int, stages: int) -> tuple[int, ...]:
 
 
 def check_tree(count: int, width: int, cuts: Collection[int] | None) -> tuple[int, ...]:
-    """``cuts`` of a tree over ``count`` words of ``width`` bits, all levels for None. Raises ``ValueError`` if there is no
-    such tree."""
+    """``cuts`` of a tree over ``count`` words of ``width`` bits, all levels for None.
+
+    Raises ``ValueError`` if there is no such tree.
+    """
     if count < 1:
         raise ValueError(f"count must be at least 1, not {count!r}")
     if width < 1:

@@ -110,8 +110,10 @@ class TileTop(Top):
 
 
 class PartTop(Top):
-    """A bare core or tail with registered inputs, for measurement: its flat members but for ``mode`` go through a register,
-    without reset, so that no gate counts that is not the part's."""
+    """A bare core or tail, for measurement: its flat members, the inputs but for ``mode`` registered.
+
+    The registers have no reset, so that no gate counts that is not the part's.
+    """
 
     def __init__(self, part: Core | Tail):
         self.part = part

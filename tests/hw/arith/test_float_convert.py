@@ -32,10 +32,10 @@ def test_ties_of_wide_integers(width):
     check_int(i, np.zeros_like(i), width=width, stages=3)
 
 
-@pytest.mark.parametrize("stages", range(4))
+@pytest.mark.parametrize("stages", range(6))
 @pytest.mark.parametrize("width", [25, 32])
 def test_random_integers(width, stages):
-    rng, count = np.random.default_rng(width), 10_000 if (stages, width) == (3, 32) else 200
+    rng, count = np.random.default_rng(width), 10_000 if (stages, width) == (5, 32) else 200
     i = rng.integers(-(1 << (width - 1)), 1 << (width - 1), count) >> rng.integers(0, width, count)
     check_int(i, rng.integers(-256, 256, count), width=width, stages=stages)
 
@@ -68,7 +68,7 @@ def test_arguments_are_checked():
         IntToFloat(width=1, exponent_width=4)
     with pytest.raises(ValueError, match="exponent_width must be at least 1, not 0"):
         IntToFloat(width=8, exponent_width=0)
-    with pytest.raises(ValueError, match="stages must be one of 0, 1, 2, 3, not 4"):
-        IntToFloat(width=8, exponent_width=4, stages=4)
+    with pytest.raises(ValueError, match="stages must be one of 0, 1, 2, 3, 4, 5, not 6"):
+        IntToFloat(width=8, exponent_width=4, stages=6)
     with pytest.raises(ValueError, match="stages must be one of 0, 1, 2, not 3"):
         FloatToHalf(stages=3)

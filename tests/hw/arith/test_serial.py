@@ -10,9 +10,9 @@ def test_arguments_are_checked():
     with pytest.raises(ValueError, match="lanes must be at least 1, not 0"):
         SerialNegator(lanes=0)
     with pytest.raises(ValueError, match="width must be at least 1, not 0"):
-        SerialAccumulator(width=0, shift_out=4)
+        SerialAccumulator(count=1, width=0, shift_out=4)
     with pytest.raises(ValueError, match="shift_out must be at least 1, not 0"):
-        SerialAccumulator(width=4, shift_out=0)
+        SerialAccumulator(count=1, width=4, shift_out=0)
 
 
 def serialize(words, *, length, lanes, idle=0.0, seed=0):
@@ -86,26 +86,31 @@ def test_every_signed_mantissa(length):
     assert values_of(digits, length=length, lanes=lanes) == [[-v if s else v for s, v in word] for word in words]
 
 
-def accumulate(sequences, *, width, shift_out, idle, seed):
-    """``o`` after each sequence of digits, and that idle cycles change nothing."""
+def accumulate(sequences, *, idle, seed, **shape):
+    """``o`` after each sequence of digits (lists of a (word, gate) per lane), and that idle cycles change nothing."""
     rng = random.Random(seed)
-    dut = SerialAccumulator(width=width, shift_out=shift_out)
+    dut = SerialAccumulator(**shape)
     seen = []
+
+    async def beat(ctx, valid, words=(), gates=0, first=0, last=0):
+        for name, value in (("valid", valid), ("first", first), ("last", last), ("gates", gates)):
+            ctx.set(getattr(dut, name), value)
+        for i, word in enumerate(words):
+            ctx.set(dut.words[i], word)
+        await ctx.tick()
 
     async def testbench(ctx):
         for digits in sequences:
             for n, digit in enumerate(digits):
                 while rng.random() < idle:
-                    before = ctx.get(dut.o)
-                    for name in ("first", "last", "digit"):
-                        ctx.set(getattr(dut, name), rng.getrandbits(1))
-                    ctx.set(dut.valid, 0)
-                    await ctx.tick()
-                    assert ctx.get(dut.o) == before
-                for name, value in (("valid", 1), ("first", n == 0), ("last", n == len(digits) - 1), ("digit", digit)):
-                    ctx.set(getattr(dut, name), value)
-                await ctx.tick()
+                    await beat(ctx, 0, gates=rng.getrandbits(1), first=rng.getrandbits(1), last=rng.getrandbits(1))
+                gates = sum(gate << i for i, (_, gate) in enumerate(digit))
+                await beat(ctx, 1, [word for word, _ in digit], gates, n == 0, n == len(digits) - 1)
+            for _ in range(dut.latency - 1):
+                await beat(ctx, 0, gates=rng.getrandbits(1), first=1, last=rng.getrandbits(1))
             seen.append(ctx.get(dut.o))
+            await beat(ctx, 0)
+            assert ctx.get(dut.o) == seen[-1]
 
     sim = Simulator(dut)
     sim.add_clock(1e-6)
@@ -117,11 +122,19 @@ def accumulate(sequences, *, width, shift_out, idle, seed):
 
 @pytest.mark.parametrize("idle", [0.0, 0.3])
 @pytest.mark.parametrize("length", [1, 2, 7, 16])
-def test_accumulator_left_aligns_the_exact_sum(length, idle):
-    rng, width, shift_out = random.Random(length), 10, 16
-    low, high = -512, 511
-    sequences = [[low] * (length + 1), [high] * (length + 1), [low] * length + [high], [high] * length + [low]]
-    sequences += [[rng.choice((low, high, rng.randint(low, high))) for _ in range(length + 1)] for _ in range(50)]
+@pytest.mark.parametrize(("count", "width", "cuts"), [(1, 10, None), (5, 4, (2,)), (4, 3, ())])
+def test_accumulator_left_aligns_the_exact_sum(count, width, cuts, length, idle):
+    rng, shift_out = random.Random(length), 16
+    low, high = -(1 << width - 1), (1 << width - 1) - 1
+
+    def digit(*choices):
+        return [(rng.choice(choices or (low, high, rng.randint(low, high))), choices != () or rng.getrandbits(1))
+                for _ in range(count)]
+
+    sequences = [[digit(a) for _ in range(length)] + [digit(b)] for a in (low, high) for b in (low, high)]
+    sequences += [[digit() for _ in range(length + 1)] for _ in range(25)]
     weights = [1 << n for n in range(length)] + [-(1 << length)]
-    expected = [sum(d * w for d, w in zip(s, weights, strict=True)) << shift_out - length for s in sequences]
-    assert accumulate(sequences, width=width, shift_out=shift_out, idle=idle, seed=length) == expected
+    expected = [sum(weight * word * gate for weight, lanes in zip(weights, s, strict=True) for word, gate in lanes)
+                << shift_out - length for s in sequences]
+    assert accumulate(sequences, count=count, width=width, cuts=cuts, shift_out=shift_out, idle=idle,
+                      seed=length) == expected

@@ -28,10 +28,10 @@ def random_product(rng, scheme, *, k, columns):
     return activations(scheme, a, rng.integers(1, 31, -(-k // 64))), weights(scheme, w, scales)
 
 
-def run_and_compare(scheme, products, *, share, idle=0.0, m_max=16, built_for=None):
+def run_and_compare(scheme, products, *, share, idle=0.0, m_max=16, built_for=None, **options):
     """Runs (activations, weights) pairs as blocks back to back, on hardware built for the scheme (or another one);
     compares group sums and outputs."""
-    pe, golden, mode = AndaElement(scheme=built_for or scheme, m_max=m_max), for_scheme(scheme), scheme.m
+    pe, golden, mode = AndaElement(scheme=built_for or scheme, m_max=m_max, **options), for_scheme(scheme), scheme.m
     blocks = [block_of(pe, golden, a, w, mode) for a, w in products]
     run = Bench(pe, share=share, mode=mode, idle=idle, seed=mode).run(blocks)
     mask = (1 << pe.result_width) - 1
@@ -103,6 +103,17 @@ def test_shorter_accumulator():
     run_and_compare(scheme, [random_product(rng, scheme, k=300, columns=2)], share=2, m_max=8)
 
 
+@pytest.mark.parametrize(("stages", "tail_loop", "share", "m"), [(0, 4, 2, 3), (3, 8, 4, 2), (2, 8, 8, 7)])
+def test_other_pipelines(stages, tail_loop, share, m):
+    rng, scheme = np.random.default_rng(stages), Anda(m=m)
+    products = [random_product(rng, scheme, k=k, columns=share) for k in (64, 320, 128)]
+    run = run_and_compare(scheme, products, share=share, stages=stages, tail_loop=tail_loop)
+    pe = AndaElement(scheme=scheme, stages=stages, tail_loop=tail_loop)
+    interval = max(m + 1, share, tail_loop)
+    assert pe.schedule(groups=8, mode=m, share=share).block == 8 * interval
+    assert run.cycles == 8 * interval - (interval - m - 1)  # the first group need not wait
+
+
 def test_scale_with_exponent_31_is_the_largest_finite():
     scheme = Anda(m=4)
     pe, golden = AndaElement(scheme=scheme), for_scheme(scheme)
@@ -111,6 +122,14 @@ def test_scale_with_exponent_31_is_the_largest_finite():
     block.columns[0]["w_scale"], block.columns[1]["w_scale"] = [0x7C00], [0x7E01]
     run = Bench(pe, share=2, mode=4).run([block])
     assert [run.outputs[0]] == bits(golden.matmul(a, w))
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"stages": 7}, "stages must be 0..6, not 7"), ({"stages": -1}, "stages must be 0..6, not -1"),
+    ({"tail_loop": 5}, "tail_loop must be one of 4, 8, not 5")])
+def test_options_are_checked(options, message):
+    with pytest.raises(ValueError, match=message):
+        AndaElement(scheme=Anda(m=6), **options)
 
 
 def test_description():

@@ -38,19 +38,20 @@ GATED_MINUS = init(lambda a, shut_a: not a or shut_a, lambda c, shut_c: c and no
 ADD = init(lambda a, _: a, lambda c, _: c)
 ACCUMULATE = init(lambda x, minus: x != minus, lambda kept, clear: kept and not clear)
 CARRY, CARRY_INVERTED = Const(0, 16), Const(0xFFFF, 16)
+ZERO = Const(0, 1)
 
 
 class Bit(NamedTuple):
     """One bit of a chain: its table and inputs."""
 
     init: Const
-    a: Any = Const(0)
-    b: Any = Const(0)
-    c: Any = Const(0)
-    d: Any = Const(0)
+    a: Value = ZERO
+    b: Value = ZERO
+    c: Value = ZERO
+    d: Value = ZERO
 
 
-def chain(m: Module, bits: Sequence[Bit], *, carry: Value = Const(0)) -> Value:
+def chain(m: Module, bits: Sequence[Bit], *, carry: Value = ZERO) -> Value:
     """Sum bits of a carry chain, the first one the least significant."""
     padded = [*bits, Bit(CARRY)] if len(bits) % 2 else bits
     total = Signal(len(padded), name="chain")
@@ -119,7 +120,7 @@ def gated_pair(m: Module, word: Value, gates: Value, negative: bool) -> Value:
 
 @variant("accumulate", "ecp5")
 def accumulate(m: Module, kept: Value, clear: Value, x: Value, subtract: Value | None = None) -> Value:
-    minus = Const(0) if subtract is None else subtract
+    minus = ZERO if subtract is None else subtract
     x = Cat(x, x[-1].replicate(max(0, len(kept) - len(x))))
     bits = [Bit(ACCUMULATE, a, minus, c, clear) for a, c in zip(x[:len(kept)], kept, strict=True)]
     return chain(m, bits, carry=minus).as_signed()

@@ -11,8 +11,8 @@ from amaranth.hdl import Value
 Leaf = Callable[..., Value]
 
 TARGETS = ("generic", "asic", "ecp5", "ice40", "xcup")
-"""Technologies that may have variants of their own (``asic``: standard cells); ``generic`` is the portable description of every leaf, which
-stands in where a technology has no variant."""
+"""Technologies that may have variants of their own (``asic``: standard cells); ``generic`` is the portable
+description of every leaf, which stands in where a technology has no variant."""
 
 _target: ContextVar[str] = ContextVar("target", default="generic")
 _leaves: dict[tuple[str, str], Leaf] = {}
