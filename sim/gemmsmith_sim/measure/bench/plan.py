@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import contextmanager
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import gemmsmith
 
 from ..tools import find_tool
 from . import steps
 from .flows import Flow
-from .jobs import Job, Outcome, run_jobs
-from .record import Bench, Energy, Error, Provenance, Relative, Row
+from .jobs import Job, Outcome
+from .record import Bench, Error, Provenance, Relative, Row
 from .unit import Unit
 
-__all__ = ["Plan", "local_executor", "run"]
+__all__ = ["Plan"]
 
 _NOTES = (
     "Pre-layout: cells as the mapper makes them. Only Fmax of FPGAs is after place and route, the median over the "
@@ -31,6 +25,10 @@ _NOTES = (
 )
 
 
+GEMMS = ((64, 512, 512), (1, 512, 512))
+"""Prefill and decode of a small layer."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """What is to be measured.
@@ -39,29 +37,30 @@ class Plan:
     ----------
     units: each on every flow. baseline: the unit (one of them, by name) that ratios are relative to, or None.
     perplexity_tokens: tokens of the shipped text for the perplexity; 0 leaves it out.
+    gemms: (m, n, k) of the products whose cycles are told of co-processors.
     """
 
     units: Sequence[Unit]
     flows: Sequence[Flow]
     baseline: str | None
     perplexity_tokens: int = 0
+    gemms: Sequence[tuple[int, int, int]] = GEMMS
 
     def jobs(self) -> list[Job]:
-        """Every job once. Long ones come first, so that the last to end is a short one."""
-        jobs: dict[str, Job] = {}
-        for unit in self.units:
-            own = [Job(unit.emission, steps.EMIT, {"config": unit.config.model_dump()})]
-            own += [job for flow in self.flows for job in flow.jobs(unit)]
-            own += self._scheme_jobs(unit.config.scheme)
-            own += unit.system_jobs()
-            jobs |= {job.name: job for job in own}
-        return list(jobs.values())
+        """Every job once."""
+        own = [job for unit in self.units for job in self._unit_jobs(unit)]
+        measured = [job for flow in self.flows for unit in self.units for job in flow.jobs(unit)]
+        return list({job.name: job for job in [*own, *measured]}.values())
 
-    def _scheme_jobs(self, scheme: str) -> list[Job]:
-        jobs = [Job(f"error of {scheme}", steps.ERROR, {"scheme": scheme})]
+    def _unit_jobs(self, unit: Unit) -> list[Job]:
+        """What is asked of a unit whatever the target."""
+        config, scheme = unit.config.model_dump(), unit.config.scheme
+        jobs = [Job(unit.emission, steps.EMIT, {"config": config}), Job(_error(unit), steps.ERROR, {"scheme": scheme})]
         if self.perplexity_tokens:
-            jobs.append(Job(f"perplexity of {scheme}", steps.PERPLEXITY,
-                            {"scheme": scheme, "tokens": self.perplexity_tokens}))
+            jobs.append(Job(_perplexity(unit), steps.PERPLEXITY, {"scheme": scheme, "tokens": self.perplexity_tokens}))
+        if unit.level == "coprocessor":
+            jobs += [Job(_cycles(unit, gemm), steps.COST, {"config": config, **dict(zip("mnk", gemm, strict=True))})
+                     for gemm in self.gemms]
         return jobs
 
     def bench(self, outcomes: Mapping[str, Outcome]) -> Bench:
@@ -86,14 +85,50 @@ class Plan:
 
     def _row(self, unit: Unit, flow: Flow, outcomes: Mapping[str, Outcome]) -> Row:
         config = unit.config
-        error = outcomes[f"error of {config.scheme}"].value
-        perplexity = outcomes.get(f"perplexity of {config.scheme}", Outcome()).value
-        fields = flow.fields(unit, outcomes)
-        relevant = [unit.emission, *(job.name for job in flow.jobs(unit)),
-                    *(job.name for job in self._scheme_jobs(config.scheme))]
-        failures = {outcomes[name].failure: f"{name}: {outcomes[name].failure}" for name in relevant
-                    if outcomes[name].failure}
+        error = outcomes[_error(unit)].value
+        cycles = {gemm: outcomes[name].value for gemm in self.gemms if (name := _cycles(unit, gemm)) in outcomes}
+        # By reason: what failed first is told, not what needed it.
+        jobs = [*self._unit_jobs(unit), *flow.jobs(unit)]
+        failures = {outcomes[job.name].failure: job.name for job in reversed(jobs)}
         return Row(unit=unit.text, scheme=config.scheme, level=config.level, options=config.options, rows=config.rows,
                    cols=config.cols, target=flow.target, variant=flow.variant, macs_per_cycle=unit.macs_per_cycle,
-                   latency_cycles=unit.latency, error=Error(**error) if error else None, perplexity=perplexity,
-                   gemm_cycles=unit.system_cycles(outcomes), failures=list(failures.values()), **fields)
+                   latency_cycles=unit.latency, error=Error(**error) if error else None,
+                   perplexity=outcomes.get(_perplexity(unit), Outcome()).value,
+                   gemm_cycles={"×".join(map(str, gemm)): value for gemm, value in cycles.items() if value},
+                   failures=[f"{name}: {reason}" for reason, name in failures.items() if reason],
+                   **flow.fields(unit, outcomes))
+
+
+def _error(unit: Unit) -> str:
+    return f"error of {unit.config.scheme}"
+
+
+def _perplexity(unit: Unit) -> str:
+    return f"perplexity of {unit.config.scheme}"
+
+
+def _cycles(unit: Unit, gemm: tuple[int, int, int]) -> str:
+    return f"cycles of {unit.title}, {'×'.join(map(str, gemm))}"
+
+
+def _relative(row: Row, base: Row | None) -> Relative:
+    """Ratios to the baseline's row, where both were measured."""
+    if base is None:
+        return Relative()
+    return Relative(area_per_throughput=_ratio(_area_per_mac(row), _area_per_mac(base)),
+                    energy_per_mac=_ratio(row.fj_per_mac, base.fj_per_mac),
+                    time_per_mac=_ratio(_time_per_mac(row), _time_per_mac(base)))
+
+
+def _area_per_mac(row: Row) -> float | None:
+    """Area per MAC per cycle; None where blocks that are not counted in it do part of the work."""
+    hidden = row.counts is not None and (row.counts["dsps"] or row.counts["brams"])
+    return None if hidden or row.area is None else row.area / row.macs_per_cycle
+
+
+def _time_per_mac(row: Row) -> float | None:
+    return 1 / (row.fmax_mhz.median * row.macs_per_cycle) if row.fmax_mhz else None
+
+
+def _ratio(value: float | None, base: float | None) -> float | None:
+    return value / base if value is not None and base else None
