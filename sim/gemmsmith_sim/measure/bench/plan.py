@@ -75,7 +75,7 @@ class Plan:
         return Bench(baseline=self.baseline, rows=rows, provenance=Provenance(
             gemmsmith=gemmsmith.__version__, tools={tool: find_tool(tool).version or "missing" for tool in tools},
             scripts=dict(sorted(scripts.items())), seeds=sorted({seed for flow in self.flows for seed in flow.seeds}),
-            notes=[*_NOTES, *(note for flow in self.flows for note in flow.notes)], tensors=self._tensors()))
+            notes=list(dict.fromkeys([*_NOTES, *(note for flow in self.flows for note in flow.notes)])), tensors=self._tensors()))
 
     def _tensors(self) -> str:
         text = "linear layers of the shipped model (0.8 M parameters) reading its held-out text"
