@@ -21,7 +21,8 @@ _NOTES = (
     "seeds, none retried; Fmax of ASICs is static timing without wires.",
     "Everything comes from open tools and these scripts. Read ratios first: absolute µm², MHz and fJ depend on the "
     "library, the tools' versions and the script.",
-    "MACs per cycle is the peak with ideal operand supply. Area of FPGAs leaves DSP and RAM blocks out.",
+    "MACs per cycle is the peak with ideal operand supply. Area of FPGAs leaves DSP and RAM blocks out. Cycles of whole "
+    "products are those of the system model, with a memory that answers in the next cycle.",
 )
 
 
@@ -75,7 +76,8 @@ class Plan:
         return Bench(baseline=self.baseline, rows=rows, provenance=Provenance(
             gemmsmith=gemmsmith.__version__, tools={tool: find_tool(tool).version or "missing" for tool in tools},
             scripts=dict(sorted(scripts.items())), seeds=sorted({seed for flow in self.flows for seed in flow.seeds}),
-            notes=list(dict.fromkeys([*_NOTES, *(note for flow in self.flows for note in flow.notes)])), tensors=self._tensors()))
+            notes=list(dict.fromkeys([*_NOTES, *(note for flow in self.flows for note in flow.notes)])),
+            tensors=self._tensors()))
 
     def _tensors(self) -> str:
         text = "linear layers of the shipped model (0.8 M parameters) reading its held-out text"

