@@ -80,7 +80,8 @@ def command(
     Writes DIR/bench.json. What has been measured is kept by content: a second run takes seconds, and an interrupted
     one goes on where it stopped.
     """
-    from gemmsmith_cli.files import check_output, write_file
+    from gemmsmith_cli.files import check_output
+    from gemmsmith_sim.cache import atomic_write
     from gemmsmith_sim.measure.bench import Plan
 
     base = None if baseline == "none" else baseline
@@ -91,7 +92,7 @@ def command(
     output.mkdir(parents=True, exist_ok=True)
     check_output(output / NAME)
     bench = measure(plan, workers=workers, fresh=fresh)
-    write_file(output / NAME, bench.to_json())
+    atomic_write(output / NAME, bench.to_json())
     if as_json:
         print_json(bench.model_dump(by_alias=True))
     else:

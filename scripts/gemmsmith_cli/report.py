@@ -29,7 +29,8 @@ def command(
 
     Without --html or --md both are written: DIR/report.html and DIR/report.md. The page needs no network.
     """
-    from gemmsmith_cli.files import check_output, write_file
+    from gemmsmith_cli.files import check_output
+    from gemmsmith_sim.cache import atomic_write
     from gemmsmith_sim.measure.bench import load
 
     files = _files(directory, as_html, as_md, output)
@@ -38,7 +39,7 @@ def command(
     bench = load(_record(directory))
     texts = {path: _render(bench, kind) for kind, path in files.items()}
     for path, text in texts.items():
-        write_file(path, text)
+        atomic_write(path, text)
         print(f"written to {path}")
 
 

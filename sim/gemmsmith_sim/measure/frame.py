@@ -5,7 +5,8 @@ or to one of them would have no length. The frame needs the unit's clocks and tw
 
     scan ─▶ shift register ─▶ port registers ─▶ unit ─▶ port registers ─▶ parity tree, a register a level ─▶ out
 
-No path of the frame's own has more than one LUT between two registers. The frame only serves to find the frequency: cells are counted on the bare unit, whose mapped netlist is put in unchanged.
+No path of the frame's own has more than one LUT between two registers. The frame only serves to find the frequency:
+cells are counted on the bare unit, whose mapped netlist is put in unchanged.
 """
 
 import json

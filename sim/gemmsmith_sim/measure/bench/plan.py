@@ -21,8 +21,8 @@ _NOTES = (
     "seeds, none retried; Fmax of ASICs is static timing without wires.",
     "Everything comes from open tools and these scripts. Read ratios first: absolute µm², MHz and fJ depend on the "
     "library, the tools' versions and the script.",
-    "MACs per cycle is the peak with ideal operand supply. Area of FPGAs leaves DSP and RAM blocks out. Cycles of whole "
-    "products are those of the system model, with a memory that answers in the next cycle.",
+    "MACs per cycle is the peak with ideal operand supply. Area of FPGAs leaves DSP and RAM blocks out. Cycles of "
+    "whole products are those of the system model, with a memory that answers in the next cycle.",
 )
 
 
@@ -117,19 +117,9 @@ def _relative(row: Row, base: Row | None) -> Relative:
     """Ratios to the baseline's row, where both were measured."""
     if base is None:
         return Relative()
-    return Relative(area_per_throughput=_ratio(_area_per_mac(row), _area_per_mac(base)),
+    return Relative(area_per_throughput=_ratio(row.area_per_throughput, base.area_per_throughput),
                     energy_per_mac=_ratio(row.fj_per_mac, base.fj_per_mac),
-                    time_per_mac=_ratio(_time_per_mac(row), _time_per_mac(base)))
-
-
-def _area_per_mac(row: Row) -> float | None:
-    """Area per MAC per cycle; None where blocks that are not counted in it do part of the work."""
-    hidden = row.counts is not None and (row.counts["dsps"] or row.counts["brams"])
-    return None if hidden or row.area is None else row.area / row.macs_per_cycle
-
-
-def _time_per_mac(row: Row) -> float | None:
-    return 1 / (row.fmax_mhz.median * row.macs_per_cycle) if row.fmax_mhz else None
+                    time_per_mac=_ratio(base.throughput, row.throughput))
 
 
 def _ratio(value: float | None, base: float | None) -> float | None:

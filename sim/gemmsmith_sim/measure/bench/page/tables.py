@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..record import Bench, Energy, Fmax, Row
-from .groups import Group, area_per_throughput, throughput
+from .groups import Group
 from .text import figure
 
 __all__ = ["UNIT", "Cell", "Head", "Table", "accuracy_table", "figures_table"]
@@ -118,9 +118,9 @@ def _columns(group: Group) -> list[_Column]:
         _column("area", area, lambda row: row.area),
         _column("DSP", "blocks", lambda row: _count(row, "dsps") or None),
         _column("block RAM", "blocks", lambda row: _count(row, "brams") or None),
-        _column("area per throughput", f"{area} per MAC/cycle", area_per_throughput),
+        _column("area per throughput", f"{area} per MAC/cycle", lambda row: row.area_per_throughput),
         _column("Fmax", "MHz, median" if placed else "MHz", lambda row: row.fmax_mhz.median if row.fmax_mhz else None),
-        _column("throughput", "GMAC/s", throughput),
+        _column("throughput", "GMAC/s", lambda row: row.throughput),
         _column("throughput per area", f"MMAC/s per {area}", _throughput_per_area),
         _column("energy", "fJ/MAC", lambda row: row.fj_per_mac),
         _column("RMS error", "relative", lambda row: row.error.relative_rms if row.error else None),
@@ -142,7 +142,7 @@ def _count(row: Row, kind: str) -> int | None:
 
 
 def _throughput_per_area(row: Row) -> float | None:
-    cost = area_per_throughput(row)
+    cost = row.area_per_throughput
     return row.fmax_mhz.median / cost if cost and row.fmax_mhz else None
 
 
