@@ -41,8 +41,11 @@ class FlatModule:
         made = {path for path, kind in {**self.scopes, "": ""}.items() if kind in kinds}
         if both := named & made:
             return _lowest(both)
-        # Where the module's own name for the net was optimised away, another module's tells where to look for it.
+        # Where the module's own name for the net was optimised away, another module's tells where to look for it; but
+        # a name that the cell only has from a cell behind it may be of a module far away.
         within = {path for path in made if not named or any(_holds(scope, path) for scope in named)}
+        if not within and not self._drives_named(cell):
+            within = made
         if within:
             return _lowest(within if len(within) == 1 else self._feeding(cell, within) or within)
         if not named:
@@ -75,6 +78,9 @@ class FlatModule:
         kinds = kinds or {kind for bit in bits & self._drivers.keys()
                           for kind in self._source_modules(self._drivers[bit])}  # fmt: skip
         return sorted({(net, None) for bit in bits for net, _ in self._nets.get(bit, ())}), kinds
+
+    def _drives_named(self, cell: str) -> bool:
+        return any(bit in self._nets for bit in self._bits(cell, "output"))
 
     def _feeding(self, cell: str, scopes: set[str]) -> set[str]:
         """Those of ``scopes`` that most nets are of where one first meets any, walking back from a cell."""

@@ -137,3 +137,9 @@ def test_a_cell_is_named_after_the_net_that_it_works_for():
     flat = _module(**{"a.b.x_FF_Q": ("FF", ["a.b.x"], ""), "a.b.x_FF_Q_D_LUT4_Z": ("LUT4", ["a.b.x_FF_Q_D"], "")})
     assert flat.scope("a.b.x_FF_Q_D_LUT4_Z") == "a.b"
     assert flat.label("a.b.x_FF_Q_D_LUT4_Z") == "a.b.x"
+
+
+def test_a_register_that_lost_its_name_belongs_to_its_source_not_to_what_it_feeds():
+    flat = _module(**{"a.b.x_FF_Q": ("FF", ["a.b.x"], ""),
+                      "a.b.x_FF_Q_D_FF_Q": ("FF", ["a.b.x_FF_Q_D"], "d.v:5.3-5.9")})  # fmt: skip
+    assert flat.scope("a.b.x_FF_Q_D_FF_Q") == ""
