@@ -56,14 +56,16 @@ def _int8_dot(x: Sequence[int], x_scale: Fraction, y: Sequence[int], y_scale: Fr
     return round_to_fp32(scaled * (y_scale if isinstance(scaled, Fraction) else float(y_scale)))
 
 
-def anda_group(codes: Sequence[int], m: int) -> tuple[list[int], int]:
+def anda_group(codes: Sequence[int], m: int, *, nearest: bool = False) -> tuple[list[int], int]:
     """Signed mantissas and the exponent of at most 64 FP16 codes."""
     fields = [fp16_fields(code) for code in codes]
     largest = max(exponent for _, exponent, _ in fields)
     mantissas = []
     for sign, exponent, significand in fields:
         value = Fraction(significand, 1024) * Fraction(2) ** (exponent - largest)  # hidden one at weight 1
-        mantissas.append((-1) ** sign * int(value * 2 ** (m - 1)))  # int() drops what falls out
+        # int() drops what falls out, round() goes to nearest even
+        mantissa = min(round(value * 2 ** (m - 1)), 2**m - 1) if nearest else int(value * 2 ** (m - 1))
+        mantissas.append((-1) ** sign * mantissa)
     return mantissas, largest
 
 

@@ -22,23 +22,28 @@ class AndaFormat:
     ----------
     mantissa: mantissa length in bits, 1..16; signs come on top.
     group: elements that share an exponent, 1 or more; a group of a tail may hold fewer.
+    round: of a mantissa: ``trunc``, or ``nearest`` (ties to even; what would carry out saturates).
     """
 
     EXPONENT_WIDTH: ClassVar[int] = 5
     EXPONENTS: ClassVar[range] = range(1, 31)
+    ROUNDINGS: ClassVar[tuple[str, ...]] = ("trunc", "nearest")
 
     mantissa: int
     group: int = 64
+    round: str = "trunc"
 
     def __post_init__(self) -> None:
         if not 1 <= self.mantissa <= 16:
             raise ValueError(f"mantissa length must be 1..16, not {self.mantissa!r}")
         if self.group < 1:
             raise ValueError(f"group must be 1 or more, not {self.group!r}")
+        if self.round not in self.ROUNDINGS:
+            raise ValueError(f"round must be {' or '.join(self.ROUNDINGS)}, not {self.round!r}")
 
     @property
     def name(self) -> str:
-        return f"anda-m{self.mantissa}-g{self.group}"
+        return f"anda-m{self.mantissa}-g{self.group}" + ("" if self.round == "trunc" else f"-{self.round}")
 
     @property
     def bits_per_element(self) -> Fraction:
@@ -53,17 +58,25 @@ class AndaFormat:
         """Exponent and signed mantissas of a group of FP16 codes.
 
         The exponent is the largest effective exponent field (at least 1: subnormals have no hidden one).
-        Significands are shifted right by the distance to it; what falls out of the mantissa is truncated;
-        a mantissa of zero has no sign. Inf and NaN become the largest finite FP16 of their sign.
+        Significands are shifted right by the distance to it; what falls out of the mantissa is truncated, or
+        rounds it to nearest, ties to even, up to the largest mantissa: the exponent is never another. A mantissa
+        of zero has no sign. Inf and NaN become the largest finite FP16 of their sign.
         """
         self._check_length(codes)
         fields = [_fields(code) for code in codes]
         shared = max(exponent for _, exponent, _ in fields)
         mantissas = []
         for negative, exponent, significand in fields:
-            mantissa = (significand << self.mantissa - 1) >> (shared - exponent + FP16.fraction_width)
+            mantissa = self._cut(significand << self.mantissa - 1, shared - exponent + FP16.fraction_width)
             mantissas.append(-mantissa if negative else mantissa)
         return shared, mantissas
+
+    def _cut(self, significand: int, shift: int) -> int:
+        """``significand`` / 2^``shift`` as a mantissa; ``shift`` is at least 10."""
+        kept, rest, half = significand >> shift, significand & (1 << shift) - 1, 1 << shift - 1
+        if self.round == "nearest" and (rest > half or (rest == half and kept & 1)):
+            return min(kept + 1, self.largest_mantissa)
+        return kept
 
     def decode(self, exponent: int, mantissas: Sequence[int]) -> list[Fraction]:
         """Exact values of a group. Raises ``ValueError`` for an exponent or mantissa out of range."""

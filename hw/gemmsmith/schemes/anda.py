@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
-from gemmsmith.schemes.base import Scheme
+from gemmsmith.formats import AndaFormat
+from gemmsmith.schemes.base import Scheme, SchemeError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,9 +20,10 @@ class Anda(Scheme):
 
     1. Activation encoding, from FP16: E = largest effective exponent of the 64 (max(e, 1), so subnormals have
        exponent 1 and no hidden bit); each 11-bit significand, seen as a number with its hidden one at weight
-       2^(m−1), is shifted right by E − e and truncated to the m bits left of the point (m > 11 gains exact
-       bits below). x = (−1)^s · mantissa · 2^(E − 15 − (m − 1)); a mantissa of zero has sign 0. Inf and NaN
-       saturate to the largest finite FP16. An all-zero group has E = 1.
+       2^(m−1), is shifted right by E − e and cut to the m bits left of the point (m > 11 gains exact bits
+       below): truncated (``round=trunc``), or rounded to nearest, ties to even, and at most 2^m − 1
+       (``round=nearest``; E stays as it is). x = (−1)^s · mantissa · 2^(E − 15 − (m − 1)); a mantissa of zero
+       has sign 0. Inf and NaN saturate to the largest finite FP16. An all-zero group has E = 1.
     2. Weight encoding ``w4``: symmetric, codes −8..7, one FP16 scale per ``weight_group`` along K:
        s = FP16(absmax / 7) (1 if the group is all zero; the smallest normal FP16 if it would be subnormal),
        q = clip(RNE(w / s), −8, 7). w is rounded to FP32, and so are both quotients, before they are rounded to
@@ -37,23 +40,27 @@ class Anda(Scheme):
     ----------
     m: mantissa length, 1..16.
     weight_group: weights that share a scale, along K: 64, 128, 256 or 512.
+    round: what becomes of the bits below the mantissa: ``trunc`` (the paper's) or ``nearest``.
     """
 
     family: ClassVar[str] = "anda"
-    pattern: ClassVar[str] = (r"anda-m(?P<m>\d+)-g64-trunc-w_int4_sym-g(?P<weight_group>\d+)-s_fp16"
-                              r"-acc_fp32_rne_ascending-ftz-out_(?P<out>fp32|fp16)")
+    pattern: ClassVar[str] = (r"anda-m(?P<m>\d+)-g64-(?P<round>trunc|nearest)-w_int4_sym-g(?P<weight_group>\d+)"
+                              r"-s_fp16-acc_fp32_rne_ascending-ftz-out_(?P<out>fp32|fp16)")
     summary: ClassVar[str] = "Anda activations (shared exponent, m-bit mantissas in bit planes), INT4 weights in groups"
     source: ClassVar[str] = "Anda, HPCA 2025, arXiv 2411.15982; rounding points where the paper is silent are ours"
     group: ClassVar[int] = 64
     """Activations that share an exponent."""
+    activation_choices: ClassVar[frozenset[str]] = frozenset({"m", "round"})
 
     m: int = 6
     weight_group: int = 128
+    round: str = "trunc"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._choice("m", range(1, 17))
         self._choice("weight_group", (64, 128, 256, 512))
+        self._choice("round", AndaFormat.ROUNDINGS)
 
     @classmethod
     def compared(cls) -> tuple[Anda, ...]:
@@ -61,12 +68,30 @@ class Anda(Scheme):
 
     @property
     def name(self) -> str:
-        return (f"anda-m{self.m}-g64-trunc-w_int4_sym-g{self.weight_group}-s_fp16"
+        return (f"anda-m{self.m}-g64-{self.round}-w_int4_sym-g{self.weight_group}-s_fp16"
                 f"-acc_fp32_rne_ascending-ftz-out_{self.out}")
 
     @property
     def short(self) -> str:
         return f"anda-m{self.m}"
+
+    def ladder(self) -> tuple[Anda, ...]:
+        """The lengths of the paper's search, 4..13."""
+        return tuple(self.replace(m=m) for m in range(4, 14))
+
+    @property
+    def operand_bits(self) -> tuple[int, int]:
+        """A plane of a mantissa counts as a bit; the sign is not counted, as in the paper."""
+        return self.m, 4
+
+    @classmethod
+    def build_choices(cls, schemes: Sequence[Self]) -> dict[str, int]:
+        """m is the run-time mode, so one build computes every length up to ``m_max``."""
+        if not all(scheme.shares_weights(schemes[0]) for scheme in schemes):
+            raise SchemeError("one build of anda computes schemes that differ in m and round alone, not "
+                              f"{', '.join(sorted({scheme.name for scheme in schemes}))}")
+        longest = max(scheme.m for scheme in schemes)
+        return {"m": longest, "m_max": longest}
 
     @property
     def k_multiple(self) -> int:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from enum import Enum
 from typing import Any, ClassVar, Self
 
@@ -122,6 +123,8 @@ class Scheme(ABC):
     """One line for lists."""
     source: ClassVar[str]
     """Paper or standard."""
+    activation_choices: ClassVar[frozenset[str]] = frozenset()
+    """Fields that only the activations' codes depend on: weights encoded once go with every value of them."""
 
     out: str = "fp32"
 
@@ -153,6 +156,36 @@ class Scheme(ABC):
     def out_width(self) -> int:
         """Bits of one output."""
         return OUTPUTS[self.out]
+
+    def shares_weights(self, other: Scheme) -> bool:
+        """Whether weights encoded for ``other`` are this scheme's too, code for code."""
+        same = {field: getattr(self, field) for field in self.activation_choices}
+        return type(self) is type(other) and dataclasses.replace(other, **same) == self
+
+    # What a search for the precision of each module needs.
+
+    def ladder(self) -> tuple[Self, ...]:
+        """The schemes that a precision search chooses from in this one's place, cheapest first; none by default."""
+        return ()
+
+    @property
+    def operand_bits(self) -> tuple[int, int]:
+        """Bits of an activation and of a weight whose product is the bit operations of a multiply-accumulate.
+
+        A scheme with a ladder must say them.
+        """
+        raise NotImplementedError(f"{self.family} does not say its operands' bits")
+
+    @classmethod
+    def build_choices(cls, schemes: Sequence[Self]) -> dict[str, int]:
+        """Choices, of the scheme and its processing element, of a build that computes all of ``schemes``, one or more.
+
+        Raises ``SchemeError`` if no build does.
+        """
+        if len(set(schemes)) != 1:
+            raise SchemeError(f"one build of {cls.family} computes one scheme, not "
+                              f"{', '.join(sorted({scheme.name for scheme in schemes}))}")
+        return {}
 
     def replace(self, **choices: str | int) -> Self:
         """The scheme with some choices changed. Raises ``SchemeError`` for unknown names or values."""

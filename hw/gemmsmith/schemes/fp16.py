@@ -38,5 +38,9 @@ class Fp16(Scheme):
         return "fp16"
 
     @property
+    def operand_bits(self) -> tuple[int, int]:
+        return 16, 16
+
+    @property
     def k_multiple(self) -> int:
         return 1

@@ -40,5 +40,9 @@ class Int8(Scheme):
         return "int8"
 
     @property
+    def operand_bits(self) -> tuple[int, int]:
+        return 8, 8
+
+    @property
     def k_multiple(self) -> int:
         return 1

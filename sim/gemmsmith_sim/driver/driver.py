@@ -110,6 +110,8 @@ class Driver:
     def matmul(self, a: Encoded, w: Encoded | Placed, *, o_address: int | None = None) -> NDArray[Any]:
         """O = A · Wᵀ on the device: M × N, float32 or (``out=fp16``) float16.
 
+        The activations' scheme is what is computed; ``w`` may have been encoded, and placed, for any that shares
+        its weights.
         ``o_address`` chooses where the outputs lie, aligned to their own size; by default behind the operands.
         Raises ``DriverError`` if the operands do not fit the device or memory, or the job ends with an error.
         """
@@ -133,7 +135,7 @@ class Driver:
         """Operands in memory, and the sizes of the job."""
         placed_w = w if isinstance(w, Placed) else self.load_weights(w)
         weights = placed_w.encoded
-        if a.scheme != weights.scheme or a.shape[1] != weights.shape[1]:
+        if not a.scheme.shares_weights(weights.scheme) or a.shape[1] != weights.shape[1]:
             raise DriverError(f"activations {a.scheme.short} of K = {a.shape[1]} do not go with weights "
                               f"{weights.scheme.short} of K = {weights.shape[1]}")
         pe = self._element(a.scheme)

@@ -73,7 +73,7 @@ class AndaGolden(Golden[Anda]):
     def encode(self, axis: Axis, values: Array) -> dict[str, Array]:
         if axis is Axis.COLUMN:
             return self._encode_weights(values)
-        codes, exponents = align(to_fp16(axis, values), m=self.scheme.m)
+        codes, exponents = align(to_fp16(axis, values), m=self.scheme.m, round=self.scheme.round)
         return {"codes": codes, "exponents": exponents}
 
     def _encode_weights(self, values: Array) -> dict[str, Array]:
@@ -107,7 +107,7 @@ class AndaGolden(Golden[Anda]):
         """
         exact: type[np.floating] = np.float32 if self.scheme.m <= 15 else np.float64
         left = _grouped((a.arrays["codes"] * self._per_element(self._ulps(a), GROUP, a)).astype(exact))
-        right = w.keep("by_group", lambda: _grouped(w.arrays["codes"].astype(exact)))
+        right = w.keep(f"by_group_{exact.__name__}", lambda: _grouped(w.arrays["codes"].astype(exact)))
         scales = w.arrays["scales"].astype(np.float32).repeat(self.scheme.weight_group // GROUP, axis=1).T
         out = np.empty((a.shape[0], w.shape[0]), np.float32)
         for row in range(0, len(out), BLOCK_ROWS):
@@ -142,7 +142,8 @@ class AndaGolden(Golden[Anda]):
         return per_group.astype(np.float64).repeat(size, axis=1)[:, : encoded.shape[1]]
 
 
-def align(codes: NDArray[np.uint16], *, m: int) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+def align(codes: NDArray[np.uint16], *, m: int,
+          round: str = "trunc") -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
     """Group FP16 codes (rows, K) as the bit-plane compressor does; Inf and NaN saturate.
 
     Returns signed mantissas, int32 (rows, K), and the groups' exponents, uint8 (rows, ⌈K/64⌉).
@@ -155,9 +156,20 @@ def align(codes: NDArray[np.uint16], *, m: int) -> tuple[NDArray[np.int32], NDAr
     exponents = effective.max(axis=2)
     # The largest significand's hidden one moves from bit 10 to bit m − 1: left by 5, then right by 16 − m.
     shift = exponents[:, :, None] - effective + (16 - m)
-    mantissa = (significand << 5) >> np.minimum(shift, 31)
+    mantissa = _cut(significand << 5, np.minimum(shift, 31), m=m, round=round)
     signed = np.where(groups & 0x8000, -mantissa, mantissa)
     return signed.reshape(rows, -1)[:, :k].astype(np.int32), exponents.astype(np.uint8)
+
+
+def _cut(significand: NDArray[np.int32], shift: NDArray[np.int32], *, m: int, round: str) -> NDArray[np.int32]:
+    """``significand`` / 2^``shift``, truncated, or to nearest even and at most 2^m − 1."""
+    kept = significand >> shift
+    if round == "trunc":
+        return kept
+    # A half less one, and one more if what is kept is odd, carries exactly when nearest even rounds up.
+    half = np.int32(1) << np.maximum(shift, 1) - 1
+    rounded = np.where(shift > 0, significand + (half - 1) + (kept & 1) >> shift, kept)
+    return np.minimum(rounded, np.int32((1 << m) - 1))
 
 
 def _planes(codes: NDArray[np.int32], *, m: int) -> NDArray[np.uint8]:

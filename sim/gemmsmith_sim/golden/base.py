@@ -119,6 +119,7 @@ class Golden(ABC, Generic[S]):
     def matmul(self, a: Encoded, w: Encoded) -> Array:
         """O = A · Wᵀ, bit for bit as the hardware gives it: M × N, float32 or (``out=fp16``) float16.
 
+        ``w`` may have been encoded for any scheme that shares this one's weights (another mantissa length, say).
         Raises ``ValueError`` if the operands are not activations and weights of this scheme with one K.
         """
         for operand, axis in ((a, Axis.ROW), (w, Axis.COLUMN)):
@@ -188,7 +189,8 @@ class Golden(ABC, Generic[S]):
         return Encoded(self.scheme, axis, values.shape, self.encode(axis, values))
 
     def _claim(self, encoded: Encoded) -> None:
-        if encoded.scheme != self.scheme:
+        shared = encoded.axis is Axis.COLUMN and self.scheme.shares_weights(encoded.scheme)
+        if encoded.scheme != self.scheme and not shared:
             raise ValueError(f"{MATRICES[encoded.axis]} are encoded as {encoded.scheme.name}, "
                              f"not {self.scheme.name}")
 

@@ -1,8 +1,11 @@
-"""Linear backends in a scheme's arithmetic: on its golden model, on the hardware, or with its weights only."""
+"""Linear backends in a scheme's arithmetic: on its golden model, on the hardware, or with its weights only.
+
+All take one scheme, or a function from a layer's name (``layers.<index>.<q|k|v|o|gate|up|down>``) to its scheme.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -12,33 +15,36 @@ from gemmsmith.schemes import Fp16, Scheme
 from gemmsmith_sim.driver import Driver, Placed
 from gemmsmith_sim.golden import Encoded, EncodeError, for_scheme
 
-__all__ = ["GoldenLinear", "RtlLinear", "WeightOnlyLinear"]
+__all__ = ["GoldenLinear", "RtlLinear", "SchemeOf", "WeightOnlyLinear"]
 
 Floats = NDArray[np.float32]
+SchemeOf = Callable[[str], Scheme]
+"""The scheme of a layer, by the layer's name."""
 
 
 class GoldenLinear:
-    """Every product on the golden model of ``scheme``, bit for bit what its hardware computes.
+    """Every product on the golden model of its layer's scheme, bit for bit what the hardware computes.
 
     Weights are encoded once, activations at every call. ``outputs`` counts the output elements computed so far.
+    ``scheme_of`` may be changed between products to one that shares the prepared weights.
 
     ``prepare`` and ``matmul`` raise ``EncodeError``, with the layer's name, for values the scheme cannot hold.
     """
 
-    def __init__(self, scheme: Scheme) -> None:
-        self.scheme = scheme
+    def __init__(self, scheme: Scheme | SchemeOf) -> None:
+        self.scheme_of = _by_layer(scheme)
         self.outputs = 0
-        self._golden = for_scheme(scheme)
 
     def prepare(self, name: str, weight: Floats) -> tuple[str, Encoded]:
         with _naming(name):
-            return name, self._golden.encode_weights(weight)
+            return name, for_scheme(self.scheme_of(name)).encode_weights(weight)
 
     def matmul(self, handle: tuple[str, Encoded], x: Floats) -> Floats:
         name, weight = handle
+        golden = for_scheme(self.scheme_of(name))
         with _naming(name):
-            activations = self._golden.encode_activations(x)
-        product = self._golden.matmul(activations, weight).astype(np.float32)
+            activations = golden.encode_activations(x)
+        product = golden.matmul(activations, weight).astype(np.float32)
         self.outputs += product.size
         return product
 
@@ -52,7 +58,7 @@ class RtlLinear:
     Parameters
     ----------
     driver: connected to a co-processor.
-    scheme: one that the co-processor computes; by default the one that it was built for.
+    scheme: of each layer, such as the co-processor computes; by default the one that it was built for.
 
     Members
     -------
@@ -63,27 +69,24 @@ class RtlLinear:
     ``DriverError`` as the driver does.
     """
 
-    def __init__(self, driver: Driver, scheme: Scheme | None = None) -> None:
+    def __init__(self, driver: Driver, scheme: Scheme | SchemeOf | None = None) -> None:
         self.driver = driver
-        self.scheme = scheme or driver.device.pe.scheme
         self.outputs = self.mismatches = self.macs = 0
         self.first_mismatch: str | None = None
-        self._golden = for_scheme(self.scheme)
+        self._scheme_of = _by_layer(scheme or driver.device.pe.scheme)
 
     def prepare(self, name: str, weight: Floats) -> tuple[str, Placed]:
-        try:
-            return name, self.driver.load_weights(self._golden.encode_weights(weight))
-        except EncodeError as error:
-            raise EncodeError(f"{name}: {error}") from error
+        with _naming(name):
+            encoded = for_scheme(self._scheme_of(name)).encode_weights(weight)
+        return name, self.driver.load_weights(encoded)
 
     def matmul(self, handle: tuple[str, Placed], x: Floats) -> Floats:
         name, weight = handle
-        try:
-            activations = self._golden.encode_activations(x)
-        except EncodeError as error:
-            raise EncodeError(f"{name}: {error}") from error
+        golden = for_scheme(self._scheme_of(name))
+        with _naming(name):
+            activations = golden.encode_activations(x)
         product = self.driver.matmul(activations, weight)
-        due = self._golden.matmul(activations, weight.encoded)
+        due = golden.matmul(activations, weight.encoded)
         bits = np.dtype(f"u{due.dtype.itemsize}")
         different = int(np.count_nonzero(product.view(bits) != due.view(bits)))
         if different and self.first_mismatch is None:
@@ -95,7 +98,7 @@ class RtlLinear:
 
 
 class WeightOnlyLinear:
-    """The weights of ``scheme`` with FP16 activations and float32 products.
+    """The weights of each layer's scheme with FP16 activations and float32 products.
 
     The reference that a scheme's activation format is held against; with four-bit weights it is the W4A16 of
     papers. It stands for no hardware and is not exact to the bit: the order of sums is the BLAS library's.
@@ -103,20 +106,25 @@ class WeightOnlyLinear:
     ``prepare`` and ``matmul`` raise ``EncodeError``, with the layer's name, for values the formats cannot hold.
     """
 
-    def __init__(self, scheme: Scheme) -> None:
-        self.scheme = scheme
-        self._weights = for_scheme(scheme)
+    def __init__(self, scheme: Scheme | SchemeOf) -> None:
+        self._scheme_of = _by_layer(scheme)
         self._activations = for_scheme(Fp16())
 
     def prepare(self, name: str, weight: Floats) -> tuple[str, Floats]:
         with _naming(name):
-            return name, self._weights.encode_weights(weight).values.astype(np.float32)
+            return name, for_scheme(self._scheme_of(name)).encode_weights(weight).values.astype(np.float32)
 
     def matmul(self, handle: tuple[str, Floats], x: Floats) -> Floats:
         name, weight = handle
         with _naming(name):
             activations = self._activations.encode_activations(x).values.astype(np.float32)
         return activations @ weight.T
+
+
+def _by_layer(scheme: Scheme | SchemeOf) -> SchemeOf:
+    if isinstance(scheme, Scheme):
+        return lambda name: scheme
+    return scheme
 
 
 @contextmanager
