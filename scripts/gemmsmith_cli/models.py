@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from gemmsmith.schemes import parse
 from gemmsmith_cli.errors import InputError
 from gemmsmith_cli.options import Backend, parse_choices
+from gemmsmith_sim.llm.checkpoint import Checkpoint
 from gemmsmith_sim.llm.model import FloatLinear, LinearBackend
 from gemmsmith_sim.llm.quantized import GoldenLinear, WeightOnlyLinear
+from gemmsmith_sim.search.assignment import PrecisionMap
 
 
 def split_arguments(arguments: Sequence[str] | None) -> tuple[Path | None, dict[str, str]]:
@@ -19,31 +24,72 @@ def split_arguments(arguments: Sequence[str] | None) -> tuple[Path | None, dict[
     return model, parse_choices(rest)
 
 
-def choose_backend(backend: Backend | None, scheme: str | None) -> Backend:
-    """The backend asked for, or the one that goes with a scheme. Raises ``InputError`` where the two do not fit."""
-    if backend is None:
-        return Backend.GOLDEN if scheme else Backend.FLOAT
-    if (backend is Backend.FLOAT) == bool(scheme):
-        raise InputError(f"the {backend.value} backend " + ("takes no --scheme" if scheme else "needs a --scheme"))
-    return backend
+@dataclass(frozen=True)
+class Arithmetic:
+    """What a user asked the linear layers to be computed with.
 
+    Parameters
+    ----------
+    backend: what computes. scheme: its name, if one holds for all layers. precisions: a scheme per module instead.
+    choices: of the scheme or the build. Neither scheme nor precisions: floats.
+    """
 
-@contextmanager
-def linear_backend(backend: Backend, scheme: str | None, choices: dict[str, str]) -> Iterator[LinearBackend]:
-    """What computes the linear layers; a simulator is open meanwhile."""
-    if scheme is None:
-        if choices:
-            raise InputError(f"the float backend has no choice {next(iter(choices))!r}")
-        yield FloatLinear()
-        return
-    if backend is Backend.RTL:
+    backend: Backend
+    scheme: str | None
+    precisions: PrecisionMap | None
+    choices: dict[str, str]
+
+    @classmethod
+    def chosen(cls, backend: Backend | None, scheme: str | None, precision: Path | None,
+               choices: dict[str, str]) -> Arithmetic:
+        """From options. Raises ``InputError`` where they do not fit each other, ``PrecisionError`` for a bad file."""
+        if scheme and precision:
+            raise InputError(f"--scheme {scheme} and --precision exclude each other: the file names the scheme")
+        given = bool(scheme or precision)
+        backend = backend or (Backend.GOLDEN if given else Backend.FLOAT)
+        if (backend is Backend.FLOAT) == given:
+            raise InputError(f"the {backend.value} backend " + ("takes no --scheme" if given else "needs a --scheme"))
+        if choices and not (scheme or backend is Backend.RTL):
+            what = f"the {backend.value} backend" if precision is None else f"with --precision, {backend.value}"
+            raise InputError(f"{what} has no choice {next(iter(choices))!r}")
+        return cls(backend, scheme, PrecisionMap.load(precision) if precision else None, choices)
+
+    @contextmanager
+    def linear(self, model: Checkpoint) -> Iterator[LinearBackend]:
+        """What computes the linear layers of ``model``; a simulator is open meanwhile."""
+        if self.precisions:
+            self.precisions.check_model(model)
+        if self.backend is Backend.RTL:
+            with self._rtl() as linear:
+                yield linear
+        elif self.backend is Backend.FLOAT:
+            yield FloatLinear()
+        else:
+            yield (GoldenLinear if self.backend is Backend.GOLDEN else WeightOnlyLinear)(self._scheme_of())
+
+    def describe(self) -> dict[str, Any]:
+        """For a report: backend and scheme, and the scheme of each module if they differ."""
+        if self.precisions is None:
+            return {"backend": self.backend.value, "scheme": self.scheme}
+        return {"backend": self.backend.value, "scheme": self.precisions.base.name,
+                "modules": {module: scheme.name for module, scheme in self.precisions.schemes.items()}}
+
+    def __str__(self) -> str:
+        if self.precisions:
+            return f"{self.backend.value} {', '.join(f'{m} {s.short}' for m, s in self.precisions.schemes.items())}"
+        return f"{self.backend.value} {self.scheme or ''}".strip()
+
+    def _scheme_of(self) -> Any:
+        return self.precisions or parse(self.scheme or "", **self.choices)
+
+    @contextmanager
+    def _rtl(self) -> Iterator[LinearBackend]:
         from gemmsmith_cli.session import open_rtl, resolve_rtl
         from gemmsmith_sim.llm.quantized import RtlLinear
 
-        with open_rtl(resolve_rtl(scheme, choices)) as (driver, _):
-            yield RtlLinear(driver)
-        return
-    from gemmsmith.schemes import parse
-
-    parsed = parse(scheme, **choices)
-    yield (GoldenLinear if backend is Backend.GOLDEN else WeightOnlyLinear)(parsed)
+        if self.precisions is None:
+            config = resolve_rtl(self.scheme or "", self.choices)
+        else:
+            config = resolve_rtl(self.precisions.base.name, {**self.precisions.build_choices, **self.choices})
+        with open_rtl(config) as (driver, _):
+            yield RtlLinear(driver, self.precisions)

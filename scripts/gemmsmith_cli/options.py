@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,6 +15,8 @@ SchemeName = Annotated[str, typer.Argument(metavar="SCHEME", help="Short or cano
 Choices = Annotated[list[str] | None, typer.Argument(
     metavar="KEY=VALUE", help="Choices of the scheme, its processing element or the build.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON alone on standard output.")]
+Precision = Annotated[Path | None, typer.Option(
+    "--precision", help="A scheme per module, from gemmsmith tune, in the place of a scheme.", show_default=False)]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of what is drawn at random.")]
 
 

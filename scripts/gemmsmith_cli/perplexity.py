@@ -10,17 +10,19 @@ import typer
 
 from gemmsmith_cli.console import print_json, working
 from gemmsmith_cli.errors import InputError
-from gemmsmith_cli.options import Json, example
+from gemmsmith_cli.options import Json, Precision, example
 from gemmsmith_cli.run import BackendOption, ModelAndChoices, SchemeOption, hardware
 
 EXAMPLE = example("perplexity", "perplexity --scheme anda-m6",
-                  "perplexity --scheme anda-m6 --backend weights weight_group=64")
+                  "perplexity --scheme anda-m6 --backend weights weight_group=64",
+                  "perplexity --precision precision.json")
 
 
 def command(
     arguments: ModelAndChoices = None,
     scheme: SchemeOption = None,
     backend: BackendOption = None,
+    precision: Precision = None,
     text: Annotated[Path | None, typer.Option(help="Text file (default: held-out text of the built-in model).",
                                               show_default=False)] = None,
     window: Annotated[int | None, typer.Option(min=1, help="Tokens per window (default: 128, or the context).",
@@ -31,13 +33,13 @@ def command(
 
     The exponential of the mean loss per token; lower is better.
     """
-    from gemmsmith_cli.models import choose_backend, linear_backend, split_arguments
+    from gemmsmith_cli.models import Arithmetic, split_arguments
     from gemmsmith_sim.llm import checkpoint, tokenizer
     from gemmsmith_sim.llm.model import Llama
     from gemmsmith_sim.llm.perplexity import perplexity
 
     model_path, choices = split_arguments(arguments)
-    chosen = choose_backend(backend, scheme)
+    arithmetic = Arithmetic.chosen(backend, scheme, precision, choices)
     loaded = checkpoint.load(model_path)
     path = text or checkpoint.HELDOUT_TEXT
     ids = tokenizer.load_tokenizer(loaded).encode(path.read_bytes().decode("utf-8", errors="surrogateescape"))
@@ -45,14 +47,14 @@ def command(
     if len(ids) <= window:
         raise InputError(f"{path}: holds {len(ids)} tokens; a window of {window} needs {window + 1}")
     start = time.monotonic()
-    with linear_backend(chosen, scheme, choices) as linear:
-        with working(f"reading {path.name} ({chosen.value})") as reporter:
+    with arithmetic.linear(loaded) as linear:
+        with working(f"reading {path.name} ({arithmetic})") as reporter:
             result = perplexity(Llama(loaded, linear), ids, window=window, progress=reporter.update)
-        report = {"model": str(loaded.folder), "backend": chosen.value, "scheme": scheme, "text": str(path),
+        report = {"model": str(loaded.folder), **arithmetic.describe(), "text": str(path),
                   "window": window, "tokens": result.tokens, "nats": result.nats, "perplexity": result.value,
                   "seconds": round(time.monotonic() - start, 3), **hardware(linear)}
     if as_json:
         print_json(report)
     else:
         print(f"perplexity {result.value:.4f} ({result.nats:.5f} nats per token, {result.tokens} tokens of {path}, "
-              f"{chosen.value}{' ' + scheme if scheme else ''})")
+              f"{arithmetic})")

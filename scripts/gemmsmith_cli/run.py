@@ -10,10 +10,11 @@ import typer
 
 from gemmsmith_cli.console import print_json, say
 from gemmsmith_cli.errors import CheckError, InputError
-from gemmsmith_cli.options import Backend, Json, Seed, example
+from gemmsmith_cli.options import Backend, Json, Precision, Seed, example
 
 EXAMPLE = example('run --scheme anda-m6 --prompt "ROMEO:" --tokens 100',
-                  "run path/to/llama --scheme int8 --backend rtl rows=2 cols=8 --tokens 8 --json")
+                  "run path/to/llama --scheme int8 --backend rtl rows=2 cols=8 --tokens 8 --json",
+                  "run --precision precision.json --backend rtl --tokens 8")
 
 ModelAndChoices = Annotated[list[str] | None, typer.Argument(
     metavar="MODEL | KEY=VALUE", show_default=False,
@@ -29,6 +30,7 @@ def command(
     arguments: ModelAndChoices = None,
     scheme: SchemeOption = None,
     backend: BackendOption = None,
+    precision: Precision = None,
     prompt: Annotated[str, typer.Option(help="Text to continue.")] = "ROMEO:\n",
     tokens: Annotated[int, typer.Option(min=1, help="Tokens to write.")] = 100,
     temperature: Annotated[float, typer.Option(min=0, help="0: always the likeliest token.")] = 0.8,
@@ -36,20 +38,20 @@ def command(
     as_json: Json = False,
 ) -> None:
     """Continue a text, token by token. With --json the text also streams, to standard error."""
-    from gemmsmith_cli.models import choose_backend, linear_backend, split_arguments
+    from gemmsmith_cli.models import Arithmetic, split_arguments
     from gemmsmith_sim.llm import checkpoint, tokenizer
     from gemmsmith_sim.llm.generate import generate
     from gemmsmith_sim.llm.model import Llama
 
     model_path, choices = split_arguments(arguments)
-    chosen = choose_backend(backend, scheme)
+    arithmetic = Arithmetic.chosen(backend, scheme, precision, choices)
     loaded = checkpoint.load(model_path)
     words = tokenizer.load_tokenizer(loaded)
     ids = words.encode(prompt)
     if not ids:
         raise InputError("--prompt must hold at least one token")
     stream = sys.stderr if as_json else sys.stdout
-    with linear_backend(chosen, scheme, choices) as linear:
+    with arithmetic.linear(loaded) as linear:
         model = Llama(loaded, linear)
         generated: list[int] = []
 
@@ -62,13 +64,12 @@ def command(
         start = time.monotonic()
         text = write(stream, prompt, words.stream(counted()))
         seconds = time.monotonic() - start
-        report = {"model": str(loaded.folder), "backend": chosen.value, "scheme": scheme, "prompt": prompt,
-                  "text": text, "tokens": len(generated), "seconds": round(seconds, 3), **hardware(linear)}
+        report = {"model": str(loaded.folder), **arithmetic.describe(), "prompt": prompt, "text": text,
+                  "tokens": len(generated), "seconds": round(seconds, 3), **hardware(linear)}
     if as_json:
         print_json(report)
     else:
-        say(f"{len(generated)} tokens in {seconds:.1f} s, linear layers on {chosen.value}"
-            + (f" ({scheme})" if scheme else ""))
+        say(f"{len(generated)} tokens in {seconds:.1f} s, linear layers on {arithmetic}")
         if "cycles" in report:
             say(f"RTL equals golden bit for bit in {report['compared']} outputs; {report['cycles']} cycles in all")
 

@@ -2,21 +2,26 @@
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gemmsmith_sim.cache import digest
 from gemmsmith_sim.llm.config import LlamaConfig
 from gemmsmith_sim.llm.errors import CheckpointError
 from gemmsmith_sim.llm.safetensors_file import SafetensorsFile
 
-__all__ = ["HELDOUT_TEXT", "Checkpoint", "CheckpointError", "LayerWeights", "load"]
+__all__ = ["CALIBRATION_TEXT", "HELDOUT_TEXT", "Checkpoint", "CheckpointError", "LayerWeights", "load"]
 
 _BUILTIN = Path(__file__).parent / "models" / "shakespeare"
 
 #: Text that the built-in model has not seen: the last 10 % of tinyshakespeare.
 HELDOUT_TEXT = _BUILTIN / "heldout.txt"
+
+#: Text to choose precisions by: the 16 385 bytes of tinyshakespeare before that, which the model was trained on.
+CALIBRATION_TEXT = _BUILTIN / "calibration.txt"
 
 # Our name of each linear layer -> its name in the file.
 _LINEARS = {
@@ -52,6 +57,11 @@ class Checkpoint:
     layers: tuple[LayerWeights, ...]
     norm: NDArray[np.float32]
     head: NDArray[np.float32]
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the folder's configuration and weights: the same model, the same digest."""
+        return digest((self.folder / "config.json"), *sorted(self.folder.glob("*.safetensors")))
 
 
 def load(path: Path | str | None = None) -> Checkpoint:

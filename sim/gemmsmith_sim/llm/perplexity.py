@@ -1,6 +1,6 @@
 """Perplexity of a model on a text."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gemmsmith_sim.llm.model import Llama
 
-__all__ = ["Perplexity", "perplexity"]
+__all__ = ["Perplexity", "Windows", "perplexity"]
 
 # Windows run together: large enough for the matrix products, small enough for the scores to stay in cache.
 _BATCH = 8
@@ -27,6 +27,50 @@ class Perplexity:
         return float(np.exp(self.nats))
 
 
+class Windows:
+    """A text cut into non-overlapping windows, each read from an empty context, and these into batches.
+
+    Window i reads tokens w·i … w·i + w − 1 and predicts tokens w·i + 1 … w·i + w, so that every predicted token
+    counts once; the (len(ids) − 1) mod w tokens left over are not used.
+
+    Parameters
+    ----------
+    ids
+        The tokens of the text, one-dimensional.
+    window
+        Tokens per window, at most ``context``, the model's.
+
+    Raises
+    ------
+    ValueError
+        A window that does not fit the context, or a text of fewer than window + 1 tokens.
+    """
+
+    def __init__(self, ids: ArrayLike, *, window: int, context: int) -> None:
+        tokens = np.asarray(ids)
+        if not 1 <= window <= context:
+            raise ValueError(f"window must be from 1 to the context of {context}, not {window!r}")
+        if tokens.ndim != 1 or len(tokens) <= window:
+            raise ValueError(f"ids must be at least {window + 1} tokens in one dimension, not {tokens.shape}")
+        self.tokens = (len(tokens) - 1) // window * window
+        self._inputs = tokens[: self.tokens].reshape(-1, window)
+        self._targets = tokens[1 : self.tokens + 1].reshape(-1, window)
+
+    @property
+    def batches(self) -> int:
+        """Batches of up to eight windows."""
+        return -(-len(self._inputs) // _BATCH)
+
+    def loss(self, model: Llama, batch: int) -> float:
+        """Summed negative log-likelihood, in nats, of the tokens that a batch predicts."""
+        part = slice(batch * _BATCH, (batch + 1) * _BATCH)
+        return _loss(model.forward(self._inputs[part]), self._targets[part])
+
+    def total(self, losses: Iterable[float]) -> "Perplexity":
+        """The perplexity, from the losses of all batches in order."""
+        return Perplexity(nats=sum(losses, start=0.0) / self.tokens, tokens=self.tokens)
+
+
 def perplexity(
     model: Llama,
     ids: ArrayLike,
@@ -34,11 +78,9 @@ def perplexity(
     window: int = 128,
     progress: Callable[[int, int], None] | None = None,
 ) -> Perplexity:
-    """Measure on non-overlapping windows, each from an empty context.
+    """Measure on non-overlapping windows, each from an empty context: see `Windows`.
 
-    Window i reads tokens w·i … w·i + w − 1 and predicts tokens w·i + 1 … w·i + w, so that every predicted
-    token counts once; the (len(ids) − 1) mod w tokens left over are not used. A linear backend sees matrices
-    of up to 8·w rows.
+    A linear backend sees matrices of up to 8·w rows.
 
     Parameters
     ----------
@@ -54,22 +96,13 @@ def perplexity(
     ValueError
         A window that does not fit the context, or a text of fewer than window + 1 tokens.
     """
-    tokens = np.asarray(ids)
-    context = model.config.max_position_embeddings
-    if not 1 <= window <= context:
-        raise ValueError(f"window must be from 1 to the context of {context}, not {window!r}")
-    if tokens.ndim != 1 or len(tokens) <= window:
-        raise ValueError(f"ids must be at least {window + 1} tokens in one dimension, not {tokens.shape}")
-    total = (len(tokens) - 1) // window * window
-    inputs = tokens[:total].reshape(-1, window)
-    targets = tokens[1 : total + 1].reshape(-1, window)
-    loss = 0.0
-    for start in range(0, len(inputs), _BATCH):
-        part = slice(start, start + _BATCH)
-        loss += _loss(model.forward(inputs[part]), targets[part])
+    windows = Windows(ids, window=window, context=model.config.max_position_embeddings)
+    losses = []
+    for batch in range(windows.batches):
+        losses.append(windows.loss(model, batch))
         if progress is not None:
-            progress(min(start + _BATCH, len(inputs)) * window, total)
-    return Perplexity(nats=loss / total, tokens=total)
+            progress(min((batch + 1) * _BATCH * window, windows.tokens), windows.tokens)
+    return windows.total(losses)
 
 
 def _loss(logits: NDArray[np.float32], targets: NDArray[np.integer]) -> float:

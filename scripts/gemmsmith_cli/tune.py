@@ -1,0 +1,146 @@
+"""``gemmsmith tune``: the shortest precision of each module that keeps a model's accuracy."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gemmsmith_cli.console import make_table, print_json, print_table, working
+from gemmsmith_cli.errors import InputError
+from gemmsmith_cli.options import Json, example
+from gemmsmith_cli.run import ModelAndChoices
+
+if TYPE_CHECKING:
+    from gemmsmith.schemes import Scheme
+    from gemmsmith_sim.llm.checkpoint import Checkpoint
+    from gemmsmith_sim.search import Tuned
+
+EXAMPLE = example("tune --loss 1% -o precision.json",
+                  "tune path/to/llama --loss 0.1% --text some.txt --heldout other.txt",
+                  "tune --loss 1% round=nearest --json")
+HELDOUT_SHARE = 4
+"""One part in this many of a text is held out if it is the only one given."""
+
+
+def command(
+    arguments: ModelAndChoices = None,
+    scheme: Annotated[str, typer.Option(help="Family, or scheme, whose precisions are searched.")] = "anda",
+    loss: Annotated[str, typer.Option(help="Loss of accuracy (1 / perplexity) that is allowed, as 1% or 0.01.")] = "1%",
+    iterations: Annotated[int, typer.Option(min=1, help="Evaluations of the search, at most.")] = 32,
+    text: Annotated[Path | None, typer.Option(help="Text of the search (default: of the built-in model).",
+                                              show_default=False)] = None,
+    heldout: Annotated[Path | None, typer.Option(
+        help="Text of the final figures (default: text that the built-in model has not seen; with --text alone, "
+             "its rest).", show_default=False)] = None,
+    tokens: Annotated[int, typer.Option(min=2, help="Tokens of --text that the search reads, at most.")] = 16_385,
+    window: Annotated[int | None, typer.Option(min=1, help="Tokens per window (default: 128, or the context).",
+                                               show_default=False)] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes (default: one per processor).",
+                                                show_default=False)] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Precision file.")] = Path("precision.json"),
+    as_json: Json = False,
+) -> None:
+    """Search the shortest precision of each module that keeps a model's accuracy.
+
+    The search of Anda (HPCA 2025): a scheme for each of attention inputs (qkv), attention output (o), feed-forward up
+    and gate (u) and feed-forward down (d), such that the bit operations are fewest and the accuracy is at most --loss
+    below that of FP16 activations with the same weights. run, perplexity and build take the result with --precision.
+    """
+    from gemmsmith_cli.files import check_output, write_file
+    from gemmsmith_cli.models import split_arguments
+    from gemmsmith_sim.llm import checkpoint
+    from gemmsmith_sim.search import tune
+
+    model_path, choices = split_arguments(arguments)
+    parsed, allowed = _family(scheme).replace(**choices), _fraction(loss)
+    check_output(output)
+    loaded = checkpoint.load(model_path)
+    calibration, final = _texts(loaded, text, heldout, tokens)
+    window = window or min(128, loaded.config.max_position_embeddings)
+    for name, ids in (("the text of the search", calibration), ("the held-out text", final)):
+        if len(ids) <= window:
+            raise InputError(f"{name} holds {len(ids)} tokens; a window of {window} needs {window + 1}")
+    start = time.monotonic()
+    with working(f"searching precisions of {loaded.folder.name}") as reporter:
+        tuned = tune(loaded, parsed, loss=allowed, calibration=calibration, heldout=final, iterations=iterations,
+                     window=window, workers=workers, progress=reporter.update)
+    write_file(output, tuned.precisions.to_json())
+    report = _report(tuned, model=str(loaded.folder), loss=allowed, window=window, output=str(output),
+                     seconds=round(time.monotonic() - start, 3))
+    if as_json:
+        print_json(report)
+    else:
+        _show(tuned, report)
+
+
+def _family(name: str) -> Scheme:
+    from gemmsmith.schemes import FAMILIES, parse
+
+    families = {family.family: family for family in FAMILIES}
+    return families[name]() if name in families else parse(name)
+
+
+def _fraction(text: str) -> float:
+    """``1%`` or ``0.01``."""
+    try:
+        value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        raise InputError(f"--loss must be a share such as 1% or 0.01, not {text!r}") from None
+    if not 0 <= value < 1:
+        raise InputError(f"--loss must be at least 0 and below 100%, not {text}")
+    return value
+
+
+def _texts(model: Checkpoint, text: Path | None, heldout: Path | None, tokens: int) -> tuple[list[int], list[int]]:
+    """Tokens of the search and of the final figures, which do not overlap in one file."""
+    from gemmsmith_sim.llm.checkpoint import CALIBRATION_TEXT, HELDOUT_TEXT
+    from gemmsmith_sim.llm.tokenizer import load_tokenizer
+
+    words = load_tokenizer(model)
+
+    def read(path: Path) -> list[int]:
+        return words.encode(path.read_bytes().decode("utf-8", errors="surrogateescape"))
+
+    if text is None:
+        return read(CALIBRATION_TEXT)[:tokens], read(heldout or HELDOUT_TEXT)
+    ids = read(text)
+    if heldout is not None:
+        return ids[:tokens], read(heldout)
+    cut = min(tokens, len(ids) - len(ids) // HELDOUT_SHARE)
+    return ids[:cut], ids[cut:]
+
+
+def _report(tuned: Tuned, **more: Any) -> dict[str, Any]:
+    def pair(chosen: Any, reference: Any) -> dict[str, Any]:
+        return {"tokens": chosen.tokens, "perplexity": chosen.value, "reference_perplexity": reference.value}
+
+    return {
+        **more, "scheme": tuned.precisions.base.name, "modules": dict(tuned.precisions.choices),
+        "bit_operations_reduction": tuned.reduction, "exhausted": tuned.exhausted, "measured": tuned.measured,
+        "calibration": pair(tuned.calibration, tuned.calibration_reference),
+        "heldout": pair(tuned.heldout, tuned.heldout_reference),
+        "trace": [{"modules": {module: scheme.name for module, scheme in trial.schemes.items()},
+                   "bit_operations": trial.bit_operations, "perplexity": trial.perplexity, "accepted": trial.accepted}
+                  for trial in tuned.trace]}
+
+
+def _show(tuned: Tuned, report: dict[str, Any]) -> None:
+    modules = list(tuned.precisions.schemes)
+    reference = tuned.calibration_reference.value
+    print_table(make_table(
+        "Evaluations, in the order of the search", (*modules, "bit operations per token", "perplexity", "loss", ""),
+        [(*(trial.schemes[module].short for module in modules), f"{trial.bit_operations:,}",
+          f"{trial.perplexity:.4f}", f"{1 - reference / trial.perplexity:+.3%}", "best" if trial.accepted else "")
+         for trial in tuned.trace], right=("bit operations per token", "perplexity", "loss")))
+    if not tuned.exhausted:
+        print("The evaluations ran out; more --iterations may find a cheaper assignment.")
+    print(f"{report['output']}: "
+          + ", ".join(f"{module} {scheme.short}" for module, scheme in tuned.precisions.schemes.items()))
+    print(f"  bit operations: 1 / {tuned.reduction:.3f} of those of FP16 activations with the same weights")
+    for name, chosen, due in (("text of the search", tuned.calibration, tuned.calibration_reference),
+                              ("held-out text", tuned.heldout, tuned.heldout_reference)):
+        print(f"  perplexity on the {name} ({chosen.tokens} tokens): {chosen.value:.4f}; with FP16 activations "
+              f"{due.value:.4f}; loss {1 - due.value / chosen.value:+.3%}")

@@ -1,0 +1,159 @@
+"""Precision files, bit operations, and the search on a model."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+
+import numpy as np
+import pytest
+
+from gemmsmith.schemes import Anda, Fp16, SchemeError, parse
+from gemmsmith_sim.llm.checkpoint import load
+from gemmsmith_sim.llm.llama2c import convert
+from gemmsmith_sim.llm.model import Llama
+from gemmsmith_sim.llm.perplexity import perplexity
+from gemmsmith_sim.llm.quantized import GoldenLinear, WeightOnlyLinear
+from gemmsmith_sim.search import MODULES, PrecisionError, PrecisionMap, tune
+from gemmsmith_sim.search.bops import bit_operations, full_bit_operations, multiplications
+from oracle import llama2c
+
+LENGTHS = {"qkv": {"m": 7}, "o": {"m": 5}, "u": {"m": 6}, "d": {"m": 4, "round": "nearest"}}
+
+
+@pytest.fixture
+def model(tmp_path, monkeypatch):
+    monkeypatch.setenv("GEMMSMITH_CACHE", str(tmp_path / "cache"))
+    llama2c.write_model(tmp_path / "m.bin", dim=16, hidden=20, heads=4, kv_heads=2)
+    convert(tmp_path / "m.bin", tmp_path / "model")
+    return load(tmp_path / "model")
+
+
+@pytest.fixture
+def texts():
+    rng = np.random.default_rng(5)
+    return {"calibration": rng.integers(0, 256, 600), "heldout": rng.integers(0, 256, 300)}
+
+
+# Files
+
+
+def test_a_file_comes_back(tmp_path):
+    base = parse("anda-m6", weight_group=64)
+    made = PrecisionMap(base, LENGTHS, model="abc", tuning={"loss": 0.01})
+    path = tmp_path / "p.json"
+    path.write_text(made.to_json())
+    assert PrecisionMap.load(path) == made
+    assert PrecisionMap.load(path).to_json() == made.to_json()
+    assert list(made.schemes) == list(MODULES) == ["qkv", "o", "u", "d"]
+    layers = {"q": 7, "k": 7, "v": 7, "o": 5, "gate": 6, "up": 6, "down": 4}
+    for layer, m in layers.items():
+        scheme = made(f"layers.3.{layer}")
+        assert scheme == base.replace(m=m, round="nearest" if layer == "down" else "trunc")
+    assert made.build_choices == {"m": "7", "m_max": "7"}
+
+
+GOOD = json.loads(PrecisionMap(Anda(), LENGTHS).to_json())
+
+
+@pytest.mark.parametrize(("change", "says"), [
+    ("{", "JSON"), ({"schema": "gemmsmith.precision/2"}, "schema: .*gemmsmith.precision/1"),
+    ({"scheme": "posit8"}, "no scheme is called 'posit8'"), ({"modules": {"qkv": {"m": 7}}}, "modules must be qkv, o"),
+    ({"modules": LENGTHS | {"d": {"m": 17}}}, r"m of anda must be one of 1\.\.16, not 17"),
+    ({"modules": LENGTHS | {"d": {"lanes": 2}}}, "anda has no choice 'lanes'"),
+    ({"modules": LENGTHS | {"d": {"m": 4.5}}}, r"modules\.d\.m"),
+    ({"modules": LENGTHS | {"e": {"m": 4}}}, "modules must"), ({"more": 1}, "more: "), ({"scheme": None}, "scheme: "), ("[]", "p.json: ")])
+def test_bad_files_are_refused_in_one_line(tmp_path, change, says):
+    path = tmp_path / "p.json"
+    path.write_text(change if isinstance(change, str) else json.dumps(GOOD | change))
+    with pytest.raises(PrecisionError, match=says) as caught:
+        PrecisionMap.load(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_and_a_foreign_model(tmp_path, model):
+    with pytest.raises(PrecisionError, match=r"none\.json: cannot be read"):
+        PrecisionMap.load(tmp_path / "none.json")
+    PrecisionMap(Anda(), LENGTHS).check_model(model)
+    PrecisionMap(Anda(), LENGTHS, model.digest).check_model(model)
+    with pytest.raises(PrecisionError, match="is not the model"):
+        PrecisionMap(Anda(), LENGTHS, "0" * 64).check_model(model)
+
+
+# Bit operations
+
+
+def test_bit_operations(model):
+    """Anda, HPCA 2025: OPT's modules weigh 3 : 1 : 4 : 4, LLaMA's 3 : 1 : 2f : f; here K and V are half as wide."""
+    macs = multiplications(model)
+    assert macs == {"qkv": 2 * (16 + 8 + 8) * 16, "o": 2 * 16 * 16, "u": 2 * 2 * 20 * 16, "d": 2 * 20 * 16}
+    lengths = dict(zip(MODULES, (Anda(m=m) for m in (7, 5, 6, 4)), strict=True))
+    assert bit_operations(macs, lengths) == 4 * (7 * 1024 + 5 * 512 + 6 * 1280 + 4 * 640)
+    assert full_bit_operations(macs, lengths) == 64 * sum(macs.values())
+
+
+# On a model
+
+
+def accuracy_by_hand(model, ids, linear):
+    return 1 / perplexity(Llama(model, linear), ids, window=16).value
+
+
+def test_the_result_does_not_depend_on_workers_and_is_kept(model, texts, tmp_path, monkeypatch):
+    results = []
+    for workers in (1, 2):
+        monkeypatch.setenv("GEMMSMITH_CACHE", str(tmp_path / f"cache{workers}"))
+        results.append(tune(model, Anda(), loss=0.01, window=16, workers=workers, **texts))
+    assert results[0] == results[1]
+    found = results[0]
+    assert found.measured == len(found.trace) + 3
+    shares = []
+    again = tune(model, Anda(), loss=0.01, window=16, workers=1, progress=lambda *done: shares.append(done), **texts)
+    assert again.measured == 0
+    assert (again.precisions, again.trace) == (found.precisions, found.trace)
+    assert "OPENBLAS_NUM_THREADS" not in os.environ or os.environ["OPENBLAS_NUM_THREADS"] == "1"
+
+    reference = accuracy_by_hand(model, texts["calibration"], WeightOnlyLinear(Anda()))
+    assert 1 / found.calibration_reference.value == pytest.approx(reference, rel=1e-6)
+    for trial in found.trace:
+        schemes = PrecisionMap(Anda(), {module: {"m": scheme.m} for module, scheme in trial.schemes.items()})
+        accuracy = accuracy_by_hand(model, texts["calibration"], GoldenLinear(schemes))
+        assert 1 / trial.perplexity == pytest.approx(accuracy, rel=1e-6)
+        assert trial.accepted == (accuracy >= 0.99 * reference)
+    assert found.trace[0].schemes["qkv"].m == 4
+    heldout = accuracy_by_hand(model, texts["heldout"], GoldenLinear(found.precisions))
+    assert 1 / found.heldout.value == pytest.approx(heldout, rel=1e-6)
+    assert found.precisions.model == model.digest
+    assert found.precisions.tuning["heldout"]["perplexity"] == found.heldout.value
+    macs = multiplications(model)
+    mean = sum(macs[name] * scheme.m for name, scheme in found.precisions.schemes.items()) / sum(macs.values())
+    assert found.reduction == pytest.approx(16 / mean)
+
+
+@pytest.mark.parametrize(("scheme", "arguments", "says"), [
+    (Fp16(), {}, "fp16 has one precision only"), (Anda(), {"loss": 1.0}, "loss must be"),
+    (Anda(), {"workers": 0}, "workers must be at least 1"), (Anda(), {"window": 999}, "window must be from 1"),
+    (Anda(), {"heldout": None}, "must differ")])
+def test_what_cannot_be_tuned_is_refused(model, texts, scheme, arguments, says):
+    given = {"loss": 0.01, "window": 16, "workers": 1, **texts, **arguments}
+    if given["heldout"] is None:
+        given["heldout"] = given["calibration"]
+    with pytest.raises(ValueError, match=says):
+        tune(model, scheme, **given)
+
+
+def test_a_loss_that_no_assignment_keeps(model):
+    four = GoldenLinear(Anda(m=4))
+    texts = (np.random.default_rng(seed).integers(0, 256, 100) for seed in itertools.count())
+    text = next(ids for ids in texts
+                if accuracy_by_hand(model, ids, four) < accuracy_by_hand(model, ids, WeightOnlyLinear(Anda())))
+    with pytest.raises(ValueError, match=r"none of the 1 assignments tried loses at most 0\.000% of the accuracy"):
+        tune(model, Anda(), loss=0.0, iterations=1, window=16, workers=1, calibration=text, heldout=text[:60])
+
+
+def test_schemes_that_no_build_unites():
+    mixed = PrecisionMap(Anda(), LENGTHS | {"o": {"weight_group": 64}})
+    with pytest.raises(SchemeError, match="differ in m and round alone"):
+        _ = mixed.build_choices
