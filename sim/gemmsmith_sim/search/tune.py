@@ -48,7 +48,7 @@ class Tuned:
     ----------
     precisions: the assignment.
     trace: every evaluation of the search, in order. exhausted: whether the search ended before its evaluations did.
-    reduction: bit operations of the reference (FP16 activations, the same weights) over those of the assignment.
+    reduction: bit operations with FP16 activations and the same weights, over those of the assignment.
     calibration, calibration_reference: perplexities on the text of the search: assignment and reference.
     heldout, heldout_reference: the same on a text that the search has not seen.
     measured: evaluations that were not known from an earlier run.
@@ -71,8 +71,8 @@ def tune(model: Checkpoint, scheme: Scheme, *, loss: float, calibration: ArrayLi
     """The assignment of ``scheme``'s ladder to modules with the fewest bit operations that the search finds.
 
     Accuracy is 1 / perplexity on ``calibration``; it must be at least (1 − ``loss``) times that of the reference: the
-    scheme's weights with FP16 activations. The result does not depend on ``workers``. Evaluations are kept from one
-    run to the next.
+    weights of the ladder's last scheme with FP16 activations. The result does not depend on ``workers``. Evaluations
+    are kept from one run to the next.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ class _Task:
         chosen = self._map(best.levels)
         full = full_bit_operations(self._macs, chosen.schemes)
         heldout = self._perplexity(measure, _HELDOUT, chosen)
-        heldout_reference = self._perplexity(measure, _HELDOUT, chosen, full_activations=True)
+        heldout_reference = self._perplexity(measure, _HELDOUT, longest, full_activations=True)
         precisions = dataclasses.replace(chosen, model=self._model.digest, tuning={
             "loss": loss, "iterations": iterations, "window": window,
             "calibration": _summary(texts[_CALIBRATION], results[best.levels], reference),
