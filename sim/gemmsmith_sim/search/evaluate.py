@@ -81,7 +81,7 @@ def evaluator(model: Checkpoint, texts: Mapping[str, ArrayLike], *, window: int 
     Raises ``ValueError`` for fewer than one worker, a window that the model's context does not hold, or a text that is
     shorter than one.
     """
-    count = len(os.sched_getaffinity(0)) if workers is None else workers
+    count = (os.cpu_count() or 1) if workers is None else workers
     if count < 1:
         raise ValueError(f"workers must be at least 1, not {count!r}")
     arguments = model.folder, texts, window

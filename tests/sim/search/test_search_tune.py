@@ -144,6 +144,32 @@ def test_what_cannot_be_tuned_is_refused(model, texts, scheme, arguments, says):
         tune(model, scheme, **given)
 
 
+class Grouped(Anda):
+    """Another ladder, whose rungs differ in their weights: fewer groups are cheaper."""
+
+    def ladder(self):
+        return tuple(self.replace(weight_group=size) for size in (256, 128, 64))
+
+    @property
+    def operand_bits(self):
+        return 6, {256: 4, 128: 5, 64: 6}[self.weight_group]
+
+
+def test_a_ladder_of_weights(tmp_path, monkeypatch):
+    monkeypatch.setenv("GEMMSMITH_CACHE", str(tmp_path / "cache"))
+    llama2c.write_model(tmp_path / "m.bin", dim=132, hidden=140)
+    convert(tmp_path / "m.bin", tmp_path / "model")
+    model, rng = load(tmp_path / "model"), np.random.default_rng(6)
+    calibration, heldout = rng.integers(0, 256, 100), rng.integers(0, 256, 50)
+    found = tune(model, Grouped(), loss=0.9, window=16, workers=1, calibration=calibration, heldout=heldout)
+    assert len({trial.perplexity for trial in found.trace}) == len(found.trace) >= 1
+    for trial in found.trace:
+        choices = {module: {"weight_group": scheme.weight_group} for module, scheme in trial.schemes.items()}
+        accuracy = accuracy_by_hand(model, calibration, GoldenLinear(PrecisionMap(Grouped(), choices)))
+        assert 1 / trial.perplexity == pytest.approx(accuracy, rel=1e-6)
+    assert set(found.precisions.choices["o"]) == {"weight_group"}
+
+
 def test_a_loss_that_no_assignment_keeps(model):
     four = GoldenLinear(Anda(m=4))
     texts = (np.random.default_rng(seed).integers(0, 256, 100) for seed in itertools.count())
