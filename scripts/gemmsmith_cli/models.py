@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gemmsmith.schemes import parse
+from gemmsmith.schemes import Scheme, parse
 from gemmsmith_cli.errors import InputError
 from gemmsmith_cli.options import Backend, parse_choices
 from gemmsmith_sim.llm.checkpoint import Checkpoint
 from gemmsmith_sim.llm.model import FloatLinear, LinearBackend
-from gemmsmith_sim.llm.quantized import GoldenLinear, WeightOnlyLinear
+from gemmsmith_sim.llm.quantized import GoldenLinear, SchemeOf, WeightOnlyLinear
 from gemmsmith_sim.search.assignment import PrecisionMap
 
 
@@ -48,7 +48,7 @@ class Arithmetic:
         given = bool(scheme or precision)
         backend = backend or (Backend.GOLDEN if given else Backend.FLOAT)
         if (backend is Backend.FLOAT) == given:
-            raise InputError(f"the {backend.value} backend " + ("takes no --scheme" if given else "needs a --scheme"))
+            raise InputError(f"the {backend.value} backend " + ("takes no --scheme" if given else "needs a --scheme or --precision"))
         if choices and not (scheme or backend is Backend.RTL):
             what = f"the {backend.value} backend" if precision is None else f"with --precision, {backend.value}"
             raise InputError(f"{what} has no choice {next(iter(choices))!r}")
@@ -79,7 +79,7 @@ class Arithmetic:
             return f"{self.backend.value} {', '.join(f'{m} {s.short}' for m, s in self.precisions.schemes.items())}"
         return f"{self.backend.value} {self.scheme or ''}".strip()
 
-    def _scheme_of(self) -> Any:
+    def _scheme_of(self) -> Scheme | SchemeOf:
         return self.precisions or parse(self.scheme or "", **self.choices)
 
     @contextmanager
