@@ -48,7 +48,8 @@ class Arithmetic:
         given = bool(scheme or precision)
         backend = backend or (Backend.GOLDEN if given else Backend.FLOAT)
         if (backend is Backend.FLOAT) == given:
-            raise InputError(f"the {backend.value} backend " + ("takes no --scheme" if given else "needs a --scheme or --precision"))
+            wanted = "takes no --scheme" if given else "needs a --scheme or --precision"
+            raise InputError(f"the {backend.value} backend {wanted}")
         if choices and not (scheme or backend is Backend.RTL):
             what = f"the {backend.value} backend" if precision is None else f"with --precision, {backend.value}"
             raise InputError(f"{what} has no choice {next(iter(choices))!r}")
