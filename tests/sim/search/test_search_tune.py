@@ -63,7 +63,8 @@ GOOD = json.loads(PrecisionMap(Anda(), LENGTHS).to_json())
     ({"modules": LENGTHS | {"d": {"m": 17}}}, r"m of anda must be one of 1\.\.16, not 17"),
     ({"modules": LENGTHS | {"d": {"lanes": 2}}}, "anda has no choice 'lanes'"),
     ({"modules": LENGTHS | {"d": {"m": 4.5}}}, r"modules\.d\.m"),
-    ({"modules": LENGTHS | {"e": {"m": 4}}}, "modules must"), ({"more": 1}, "more: "), ({"scheme": None}, "scheme: "), ("[]", "p.json: ")])
+    ({"modules": LENGTHS | {"e": {"m": 4}}}, "modules must"), ({"more": 1}, "more: "),
+    ({"scheme": None}, "scheme: "), ("[]", "p.json: ")])
 def test_bad_files_are_refused_in_one_line(tmp_path, change, says):
     path = tmp_path / "p.json"
     path.write_text(change if isinstance(change, str) else json.dumps(GOOD | change))
