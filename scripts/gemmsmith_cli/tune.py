@@ -50,8 +50,8 @@ def command(
     below that of FP16 activations with the same weights. run, perplexity and build take the result with --precision.
     """
     from gemmsmith_cli.files import check_output
-    from gemmsmith_sim.cache import atomic_write
     from gemmsmith_cli.models import split_arguments
+    from gemmsmith_sim.cache import atomic_write
     from gemmsmith_sim.llm import checkpoint
     from gemmsmith_sim.search import tune
 
