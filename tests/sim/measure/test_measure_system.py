@@ -12,7 +12,7 @@ import pytest
 from gemmsmith.coprocessor import Coprocessor
 from gemmsmith.emit import BuildConfig, emit_build
 from gemmsmith.schemes import parse
-from gemmsmith_sim.backends.base import ErrorRange, MemoryTiming
+from gemmsmith_sim.backends.memory import ErrorRange, MemoryTiming
 from gemmsmith_sim.backends.pysim import PySimBackend
 from gemmsmith_sim.backends.verilator import VerilatorBackend
 from gemmsmith_sim.driver import Driver

@@ -7,7 +7,7 @@ For example::
     print(spent.cycles, spent.utilisation, spent.bytes_read, spent.energy)
 """
 
-from gemmsmith_sim.backends.base import MemoryTiming
+from gemmsmith_sim.backends.memory import MemoryTiming
 
 from .cost import SystemCost, cost
 from .memories import DRAM, Energies, sram_energy

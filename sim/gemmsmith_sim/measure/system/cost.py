@@ -5,7 +5,7 @@ from typing import Any
 
 from gemmsmith.emit import BuildConfig
 from gemmsmith.schemes import Axis
-from gemmsmith_sim.backends.base import MemoryTiming
+from gemmsmith_sim.backends.memory import MemoryTiming
 
 from .job import Job
 from .memories import HBM2_22NM, Energies, sram_energy

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gemmsmith.emit import BuildConfig
-from gemmsmith_sim.backends.base import MemoryTiming
+from gemmsmith_sim.backends.memory import MemoryTiming
 from gemmsmith_sim.llm.config import LlamaConfig
 
 from .cost import IDEAL_MEMORY, SystemCost, cost

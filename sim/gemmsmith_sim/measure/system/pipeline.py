@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gemmsmith.schemes import Axis
-from gemmsmith_sim.backends.base import MemoryTiming
+from gemmsmith_sim.backends.memory import MemoryTiming
 
 from .computing import Computing
 from .job import Job

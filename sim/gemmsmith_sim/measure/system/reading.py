@@ -3,7 +3,7 @@
 from collections import deque
 from dataclasses import dataclass
 
-from gemmsmith_sim.backends.base import MemoryTiming
+from gemmsmith_sim.backends.memory import MemoryTiming
 
 from .job import Bursts, Job
 from .times import LONG_AGO, Times, window

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from gemmsmith.coprocessor.coprocessor import BLOCKS_AHEAD
 from gemmsmith.tile.drain import DEPTH as DRAIN_DEPTH
-from gemmsmith_sim.backends.base import MemoryTiming
+from gemmsmith_sim.backends.memory import MemoryTiming
 
 from .job import Job, OutputRow
 from .times import LONG_AGO, Times, window
