@@ -62,7 +62,10 @@ class FlatModule:
             return _plain(self._mapped.split(cell)[0])
         net, bit = min((named for named in nets if self._scope_of(named[0]) == scope),
                        key=lambda named: (len(named[0]), named), default=max(nets))  # fmt: skip
-        return _plain(net) + ("" if bit is None else f"[{bit}]")
+        name = _plain(net)
+        if unnamed := re.fullmatch(r"(.+)\.(\[\d+\])?", name):  # the module's must do
+            return unnamed[1]
+        return name + ("" if bit is None else f"[{bit}]")
 
     def _evidence(self, cell: str) -> tuple[list[_Net], set[str]]:
         """Names of what a cell drives, or else of what it is named after, and the modules whose source made it."""

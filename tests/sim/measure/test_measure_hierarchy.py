@@ -143,3 +143,8 @@ def test_a_register_that_lost_its_name_belongs_to_its_source_not_to_what_it_feed
     flat = _module(**{"a.b.x_FF_Q": ("FF", ["a.b.x"], ""),
                       "a.b.x_FF_Q_D_FF_Q": ("FF", ["a.b.x_FF_Q_D"], "d.v:5.3-5.9")})  # fmt: skip
     assert flat.scope("a.b.x_FF_Q_D_FF_Q") == ""
+
+
+def test_a_cell_of_an_unnamed_net_is_called_by_its_module():
+    for net in ("a.b.$12", "a.b.$12[3]"):
+        assert _module(LUT=("LUT4", [net], "")).label("LUT") == "a.b"
