@@ -121,6 +121,7 @@ def test_throughput_and_latency():
     ("int8,lanes", "units are written SCHEME,key=value,…, not 'int8,lanes'"),
     ("int8,lanes=3", "lanes must be a power of two"),
     ("int8,level=pe", "level is not a choice of a unit"),
+    ("int8,lanes=4,lanes=8", "lanes is chosen twice"),
     ("int8,depth=3", "have no choice 'depth'"),
 ])
 def test_units_are_checked(text, message):

@@ -47,6 +47,8 @@ class Unit:
                 raise ValueError(f"units are written SCHEME,key=value,…, not {self.text!r}")
             if key in ("level", "name"):
                 raise ValueError(f"{self.text!r}: {key} is not a choice of a unit")
+            if key in choices:
+                raise ValueError(f"{self.text!r}: {key} is chosen twice")
             choices[key] = value
         return BuildConfig.resolve(scheme, {**choices, "level": self.level, "name": _TOP})
 
