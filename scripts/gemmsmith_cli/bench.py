@@ -155,7 +155,7 @@ def _show(bench: Bench) -> None:
     tables += [figures_table(group) for group in found]
     if accuracy := accuracy_table(bench):
         tables.append(accuracy)
-    for table in tables:
+    for table in (table for table in tables if len(table.heads) > 1):
         shown = [place for place, head in enumerate(table.heads) if not head.detail]
         heads = [table.heads[place] for place in shown]
         titles = [" ".join(part for part in (head.over, head.title, head.unit and f"[{head.unit}]") if part)
