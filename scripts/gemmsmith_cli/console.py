@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
@@ -12,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from rich.table import Table
 
-PATIENCE = 2.0
-"""Seconds of silence, where there is no terminal, before a line says what is being done."""
+PATIENCE, INTERVAL = 2.0, 30.0
+"""Seconds of silence, where there is no terminal, before a line says what is being done, and between further lines."""
 
 
 class Reporter(Protocol):
@@ -52,7 +53,7 @@ def make_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[objec
 
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        table.add_column(column, justify="right" if column in right else "left")
+        table.add_column(Text(column), justify="right" if column in right else "left")
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))
     return table
@@ -75,9 +76,15 @@ def working(what: str) -> Iterator[Reporter]:
 
 
 class _Lines:
-    """Reports without a terminal: notes only."""
+    """Reports without a terminal: notes, and now and then a line that says how far it is."""
 
-    def update(self, done: float, total: float) -> None: ...
+    def __init__(self) -> None:
+        self._said = time.monotonic()
+
+    def update(self, done: float, total: float) -> None:
+        if time.monotonic() - self._said > INTERVAL:
+            self._said = time.monotonic()
+            say(f"{done / total:.0%} done")
 
     def note(self, text: str) -> None:
         say(text)

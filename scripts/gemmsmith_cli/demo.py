@@ -51,8 +51,8 @@ def command(
     from gemmsmith.emit import BuildConfig
     from gemmsmith_cli.demo_report import Results, accuracy_line, markdown, size_lines, to_dict, writing_lines
     from gemmsmith_cli.demo_writing import write_on_hardware
-    from gemmsmith_cli.files import write_file
     from gemmsmith_sim.backends.toolchain import compiler
+    from gemmsmith_sim.cache import atomic_write
     from gemmsmith_sim.measure.tools import version
 
     if not prompt:
@@ -84,7 +84,7 @@ def command(
     tell("6. Lattice ECP5" + "".join(f"\n   {line}" for line in size_lines(results)))
 
     results.seconds = time.monotonic() - start
-    write_file(output / "report.md", markdown(results))
+    atomic_write(output / "report.md", markdown(results))
     tell(f"\nVerilog: {output}/coprocessor/rtl\nReport:  {output}/report.md\nTook {results.seconds:.0f} s.")
     if as_json:
         print_json(to_dict(results))

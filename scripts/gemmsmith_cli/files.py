@@ -46,19 +46,11 @@ def save_matrix(path: Path, matrix: NDArray[Any]) -> None:
     """Writes a ``.npy`` file."""
     buffer = io.BytesIO()
     np.save(buffer, matrix)
-    write_file(path, buffer.getvalue())
+    atomic_write(path, buffer.getvalue())
 
 
 def save_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
     """Writes a ``.npz`` file."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
-    write_file(path, buffer.getvalue())
-
-
-def write_file(path: Path, data: str | bytes) -> None:
-    """Writes through a temporary name; the file gets the permissions that any new file would have."""
-    atomic_write(path, data)
-    umask = os.umask(0)
-    os.umask(umask)
-    path.chmod(0o666 & ~umask)
+    atomic_write(path, buffer.getvalue())

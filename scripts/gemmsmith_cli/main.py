@@ -13,7 +13,23 @@ from typing import Annotated
 
 import typer
 
-from gemmsmith_cli import build, convert, demo, describe, doctor, matmul, perplexity, quantize, run, synth, tune
+from gemmsmith_cli import (
+    bench,
+    build,
+    compare,
+    convert,
+    demo,
+    describe,
+    doctor,
+    estimate,
+    matmul,
+    perplexity,
+    quantize,
+    report,
+    run,
+    synth,
+    tune,
+)
 from gemmsmith_cli import list as list_verb
 from gemmsmith_cli.errors import BAD_INPUT, INTERRUPTED, exit_code, one_line
 
@@ -24,7 +40,8 @@ app = typer.Typer(
     epilog="Exit codes: 0 success, 1 a check or the hardware failed, 2 bad input, "
            "3 a tool is missing or failed, 130 interrupted.")
 
-VERBS = (doctor, list_verb, describe, build, quantize, matmul, run, perplexity, tune, convert, synth, demo)
+VERBS = (doctor, list_verb, describe, build, quantize, matmul, run, perplexity, tune, convert, estimate, synth, bench,
+         report, compare, demo)
 for verb in VERBS:
     name = verb.__name__.rpartition(".")[2]
     app.command(name, epilog=verb.EXAMPLE)(verb.command)

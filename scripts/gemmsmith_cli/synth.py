@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gemmsmith_sim.measure import Measurement
 
 EXAMPLE = example("synth build/my_core --target ecp5",
-                  "synth build/int8_pe --target ecp5 --no-dsp --pnr --seeds 3 --json")
+                  "synth build/int8_pe --target gowin --no-dsp --pnr --seeds 3 --json")
 
 
 class Family(StrEnum):
@@ -26,12 +26,14 @@ class Family(StrEnum):
 
     ECP5 = "ecp5"
     ICE40 = "ice40"
+    NEXUS = "nexus"
+    GOWIN = "gowin"
     XCUP = "xcup"
 
 
 def command(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="A build (gemmsmith build).")],
-    target: Annotated[Family, typer.Option(help="Lattice ECP5, Lattice iCE40, or Xilinx UltraScale+.")],
+    target: Annotated[Family, typer.Option(help="Lattice ECP5, iCE40 or Nexus, Gowin GW2A, or Xilinx UltraScale+.")],
     pnr: Annotated[bool, typer.Option("--pnr", help="Place and route too, for the frequency.")] = False,
     seeds: Annotated[int, typer.Option(min=1, help="Placer seeds 1..N; the median counts.")] = 3,
     no_dsp: Annotated[bool, typer.Option("--no-dsp", help="Multipliers in LUTs.")] = False,
@@ -43,7 +45,8 @@ def command(
     Writes the figures to DIR/report/synth-TARGET.json.
     """
     from gemmsmith.emit import load_build
-    from gemmsmith_cli.files import check_output, write_file
+    from gemmsmith_cli.files import check_output
+    from gemmsmith_sim.cache import atomic_write
     from gemmsmith_sim.measure import to_dict
 
     config, sources = load_build(directory)
@@ -58,7 +61,7 @@ def command(
     measured = measure(config, sources, target.value, dsp=False if no_dsp else None, seeds=seeds if pnr else 0,
                        fresh=fresh)
     report = {"config": config.model_dump(), **to_dict(measured)}
-    write_file(path, json.dumps(report, indent=1, default=str) + "\n")
+    atomic_write(path, json.dumps(report, indent=1, default=str) + "\n")
     if as_json:
         print_json(report)
     else:
@@ -89,8 +92,13 @@ def _show(measured: Measurement) -> None:
     print_table(table([measured]))
     cells = sorted(measured.synth.cells.items(), key=lambda item: -item[1])
     print_table(make_table("Cells", ("cell", "count"), cells, right=("count",)))
-    if measured.pnr:
+    if placed := measured.pnr:
         used = [(site, used, f"{used / available:.1%}" if available else "")
-                for site, (used, available) in measured.pnr.utilization.items()]
-        print_table(make_table(f"Sites of the {measured.pnr.device}, {measured.pnr.package}",
+                for site, (used, available) in placed.utilization.items()]
+        frame = ", with the frame of registers around the ports" if placed.framed else ""
+        print_table(make_table(f"Sites of the {placed.device}, {placed.package}{frame}",
                                ("site", "used", "of all"), used, right=("used", "of all")))
+        ends = " to ".join(dict.fromkeys(placed.critical_path[end].name for end in (0, -1)))
+        print(f"slowest path: {ends}")
+        if "frame" in placed.limits:
+            print("the frame limited some seeds: the unit may be faster than this")

@@ -49,8 +49,9 @@ def command(
     and gate (u) and feed-forward down (d), such that the bit operations are fewest and the accuracy is at most --loss
     below that of FP16 activations with the same weights. run, perplexity and build take the result with --precision.
     """
-    from gemmsmith_cli.files import check_output, write_file
+    from gemmsmith_cli.files import check_output
     from gemmsmith_cli.models import split_arguments
+    from gemmsmith_sim.cache import atomic_write
     from gemmsmith_sim.llm import checkpoint
     from gemmsmith_sim.search import tune
 
@@ -67,7 +68,7 @@ def command(
     with working(f"searching precisions of {loaded.folder.name}") as reporter:
         tuned = tune(loaded, parsed, loss=allowed, calibration=calibration, heldout=final, iterations=iterations,
                      window=window, workers=workers, progress=reporter.update)
-    write_file(output, tuned.precisions.to_json())
+    atomic_write(output, tuned.precisions.to_json())
     report = _report(tuned, model=str(loaded.folder), loss=allowed, window=window, output=str(output),
                      seconds=round(time.monotonic() - start, 3))
     if as_json:

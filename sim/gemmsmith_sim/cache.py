@@ -7,8 +7,8 @@ needs to be invalidated: other inputs, another name.
 import contextlib
 import hashlib
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,13 +55,13 @@ def digest(*parts: str | bytes | Path) -> str:
 def atomic_write(path: Path, data: str | bytes) -> None:
     """Write ``data`` to ``path`` through a temporary file beside it; readers see the old or the new file."""
     data = data.encode() if isinstance(data, str) else data
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = _beside(path)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("xb") as file:
             file.write(data)
         os.replace(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        temporary.unlink(missing_ok=True)
         raise
 
 
@@ -72,10 +72,10 @@ def atomic_dir(destination: Path) -> Iterator[Path]:
     If two processes fill the same entry at once the first one to finish wins and the other's copy is
     dropped: entries are named after their content, so both are the same. After an exception nothing is left.
     """
-    work = Path(tempfile.mkdtemp(dir=destination.parent, prefix=f".{destination.name}."))
+    work = _beside(destination)
+    work.mkdir()
     try:
         yield work
-        work.chmod(0o755)  # mkdtemp makes it private, also from other users of a shared cache
         try:
             os.replace(work, destination)
         except OSError:
@@ -83,3 +83,8 @@ def atomic_dir(destination: Path) -> Iterator[Path]:
                 raise
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _beside(path: Path) -> Path:
+    """A fresh name in the same directory. Not from `tempfile`, whose files only their owner may read."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}")

@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "sim" / "system"))
 
 from systems import BUILDS, MODES, check_product, operands, system
 
-from gemmsmith_sim.backends.base import ErrorRange, MemoryTiming, Response
+from gemmsmith_sim.backends.memory import ErrorRange, MemoryTiming, Response
 from gemmsmith_sim.driver import Driver, DriverError
 
 CHANNELS = ("ar", "r", "aw", "w", "b")

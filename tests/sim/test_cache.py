@@ -1,4 +1,6 @@
 import hashlib
+import os
+import stat
 
 import pytest
 
@@ -37,6 +39,19 @@ def test_atomic_write_replaces_and_leaves_nothing_else(tmp_path):
     atomic_write(path, b"two")
     assert path.read_text() == "two"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("umask", "file", "directory"), [(0o022, 0o644, 0o755), (0o007, 0o660, 0o770)])
+def test_what_is_written_honours_the_umask(tmp_path, umask, file, directory):
+    old = os.umask(umask)
+    try:
+        atomic_write(tmp_path / "file", "text")
+        with atomic_dir(tmp_path / "entry"):
+            pass
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == file
+    assert stat.S_IMODE((tmp_path / "entry").stat().st_mode) == directory
 
 
 def test_atomic_dir_appears_when_complete(tmp_path):

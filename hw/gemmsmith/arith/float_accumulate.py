@@ -68,7 +68,9 @@ class FloatAccumulator(wiring.Component):
         # places at most, are normalized and exact.
         m = Module()
         stages = Stages(m)
-        product, negative, present = Signal(PRODUCT_WIDTH), Signal(), Signal()
+        product = Signal(PRODUCT_WIDTH)
+        negative = Signal()
+        present = Signal()
         exponent = Signal(EXPONENT_WIDTH)
         m.d.sync += [
             product.eq(Mux(self.nonzero, self.product, 0)),
@@ -78,7 +80,9 @@ class FloatAccumulator(wiring.Component):
         ]
         # Two registers hold the sum: the one that goes round the loop is cleared by the next sum's first product,
         # just as the other shows the result.
-        acc, result, empty = Signal(SUM_WIDTH), Signal(SUM_WIDTH), Signal()
+        acc = Signal(SUM_WIDTH)
+        result = Signal(SUM_WIDTH)
+        empty = Signal()
         distance = Signal(signed(EXPONENT_WIDTH + 1))
         acc_exponent = stages.wire("acc_exponent", (exponent - distance)[:EXPONENT_WIDTH])
         m.d.comb += [self.o_significand.eq(result), self.o_exponent.eq(acc_exponent)]

@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 
 from gemmsmith.tile.row import SLOTS
 
-_DEPTH = 4
+DEPTH = 4
 """Outputs between read and stream: two registers, and room to go on while the stream stops for a cycle."""
 
 
@@ -49,7 +49,7 @@ class Drain(wiring.Component):
         slot = Signal(range(SLOTS))
         row = Signal(self.last_row.shape())
         column = Signal(self.last_column.shape())
-        credit = Signal(range(_DEPTH + 1), init=_DEPTH)
+        credit = Signal(range(DEPTH + 1), init=DEPTH)
         issue = Signal()
         row_last = Signal()
         last = Signal()
@@ -80,7 +80,7 @@ class Drain(wiring.Component):
         """Two registers (in the row, and behind the choice of the row), then a queue as deep as the
         credit."""
         layout = self.o.payload.shape()
-        m.submodules.queue = queue = SyncFIFO(width=layout.size, depth=_DEPTH)
+        m.submodules.queue = queue = SyncFIFO(width=layout.size, depth=DEPTH)
         flags = Signal(data.StructLayout({"valid": 1, "row": row.shape(), "row_last": 1, "last": 1}))
         output = Signal(layout)
         valid = Signal()

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .base import Channel, MemoryTiming, Response, Rule
+from .base import Rule
 from .bus_common import EventLog, StabilityCheck, StallGenerator, check_burst
+from .memory import Channel, MemoryTiming, Response
 from .ports import INPUTS
 
 BEATS_AHEAD = 512

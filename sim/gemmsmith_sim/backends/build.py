@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from .axi_memory import BEATS_AHEAD
-from .base import RESET_CYCLES, Channel, Response, Rule
+from .base import RESET_CYCLES, Rule
+from .memory import Channel, Response
 from .ports import BURST_INCR, INPUTS, OUTPUTS, Ports
 from .toolchain import cached, compile_units, compiler, model_units, run_compiler, runtime_objects, verilate
 

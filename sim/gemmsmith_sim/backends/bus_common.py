@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .base import Channel, Event, Response, Rule
+from .base import Event, Rule
+from .memory import Channel, Response
 from .ports import BURST_INCR
 
 MASK64 = (1 << 64) - 1

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .axi_memory import AxiMemory
-from .base import RESET_CYCLES, Channel, MemoryTiming, Rule
+from .base import RESET_CYCLES, Rule
 from .bus_common import EventLog, StabilityCheck, StallGenerator
+from .memory import Channel, MemoryTiming
 from .ports import INPUTS, Ports
 
 

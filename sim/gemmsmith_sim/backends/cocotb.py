@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from .base import Backend, Event, MemoryTiming, ProtocolError, check_memory_bytes
+from .base import Backend, Event, ProtocolError, check_memory_bytes
 from .cocotb_build import start_simulator
+from .memory import MemoryTiming
 
 WORKER = "gemmsmith_sim.backends.cocotb_worker"
 CLOSE_SECONDS = 10

@@ -11,8 +11,9 @@ import cocotb
 from cocotb.triggers import ClockCycles, RisingEdge
 from cocotbext.axi import AxiRamRead, AxiRamWrite
 
-from .base import Channel, MemoryTiming, Response, Rule
+from .base import Rule
 from .bus_common import EventLog, StabilityCheck, check_burst
+from .memory import Channel, MemoryTiming, Response
 
 PAYLOADS = {
     Channel.AR: ("araddr", "arlen", "arsize", "arburst"),

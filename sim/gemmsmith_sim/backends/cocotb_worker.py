@@ -13,9 +13,10 @@ from cocotb.triggers import ClockCycles, First, RisingEdge, SimTimeoutError, Tim
 from cocotb.utils import get_sim_time
 from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster
 
-from gemmsmith_sim.backends.base import REGISTER_CYCLES, RESET_CYCLES, Channel, MemoryTiming
+from gemmsmith_sim.backends.base import REGISTER_CYCLES, RESET_CYCLES
 from gemmsmith_sim.backends.bus_common import EventLog
 from gemmsmith_sim.backends.cocotb_memory import CocotbMemory, ProtocolWatch, pause
+from gemmsmith_sim.backends.memory import Channel, MemoryTiming
 
 PERIOD = 10
 """Nanoseconds of a clock cycle."""

@@ -10,8 +10,9 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 from amaranth.sim import Simulator
 
-from .base import REGISTER_CYCLES, Backend, Event, MemoryTiming, check_memory_bytes
+from .base import REGISTER_CYCLES, Backend, Event, check_memory_bytes
 from .bus_model import Bus
+from .memory import MemoryTiming
 from .ports import INPUTS, OUTPUTS, Ports
 
 

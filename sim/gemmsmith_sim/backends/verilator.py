@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from .base import REGISTER_CYCLES, Backend, Channel, Event, MemoryTiming, Response, Rule, check_memory_bytes
+from .base import REGISTER_CYCLES, Backend, Event, Rule, check_memory_bytes
 from .build import build_library
 from .bus_common import StallGenerator
+from .memory import Channel, MemoryTiming, Response
 
 CHUNK = 200_000
 """Cycles between two moments in which Python can see Ctrl-C."""

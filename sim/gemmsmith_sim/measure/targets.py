@@ -25,23 +25,32 @@ class Target:
     dsp_off: str = ""
     flatten_on: str = ""
     flatten_off: str = ""
+    pads_off: str = ""
+    """Leaves the pads away, for a unit that is no whole chip."""
     cells: Mapping[str, tuple[str, ...]]
     """Kind of cell (`KINDS`) → patterns."""
+    luts_per_cell: Mapping[str, int] = field(default_factory=dict)
+    """LUTs in one cell of the kind ``luts``, where there are several."""
     lutram_luts: Mapping[str, int] = field(default_factory=dict)
     """LUT sites that one memory made of LUTs takes, by the name of the cell."""
     luts_per_carry: int | None = None
     """LUT sites in one carry cell; ``None`` where carries stand beside LUTs that are counted already."""
     depth_stops: tuple[str, ...]
     """Cells at which a combinational path ends: flip-flops, memories, multipliers with registers inside."""
+    clock_pins: Mapping[str, str] = field(default_factory=dict)
+    """Cell, as a pattern → pattern of its clock pins, where place and route has no other way to find clocks."""
     models: str
     """Simulation models of the cells, below Yosys' share directory."""
     unmodelled: tuple[str, ...] = ()
     """Cells for which ``models`` has only a black box."""
 
-    def synth_command(self, top: str, *, dsp: bool, flatten: bool, options: Sequence[str] = ()) -> str:
+    def synth_command(
+        self, top: str, *, dsp: bool, flatten: bool, pads: bool = False, options: Sequence[str] = ()
+    ) -> str:
         """The complete synthesis command, which also writes ``netlist.json``."""
         words = [
             self.synth,
+            "" if pads else self.pads_off,
             self.flatten_on if flatten else self.flatten_off,
             self.dsp_on if dsp else self.dsp_off,
             *options,
@@ -98,7 +107,59 @@ TARGETS = {
                 "brams": ("SB_RAM40_4K*", "SB_SPRAM256KA"),
             },
             depth_stops=("SB_DFF*", "SB_RAM40_4K*", "SB_SPRAM256KA", "SB_MAC16"),
+            clock_pins={"SB_DFF*": "C", "SB_RAM40_4K*": "[RW]CLK*", "SB_SPRAM256KA": "CLOCK", "SB_MAC16": "CLK"},
             models="ice40/cells_sim.v",
+        ),
+        Target(
+            name="nexus",
+            title="Lattice Nexus",
+            synth="synth_nexus",
+            dsp_default=True,
+            dsp_off="-nodsp",
+            flatten_off="-noflatten",
+            pads_off="-noiopad",
+            cells={
+                "luts": ("LUT4", "INV", "WIDEFN9"),
+                "carries": ("CCU2",),
+                "ffs": ("FD1P3[BDIJ]X",),
+                "dsps": ("MULT9X9", "MULT18X18", "MULT18X36", "MULT36X36", "MULTPREADD*", "MULTADDSUB*"),
+                "brams": ("DP16K", "PDP16K", "PDPSC16K", "SP16K", "PDPSC512K", "DPSC512K", "SP512K"),
+                "lutrams": ("DPR16X4",),
+            },
+            luts_per_cell={"WIDEFN9": 2},
+            # CrossLink-NX Family Data Sheet (FPGA-DS-02049), PFU modes: slices A and B hold, slice C writes.
+            lutram_luts={"DPR16X4": 6},
+            luts_per_carry=2,
+            depth_stops=("FD1P3*", "DPR16X4", "*DP*16K", "SP16K", "*DPSC512K", "SP512K", "MULT*"),
+            clock_pins={"FD1P3*": "CK", "DPR16X4": "WCK", "*16K": "CLK*", "*512K": "CLK*", "MULT*": "CLK"},
+            models="lattice/cells_sim_nexus.v",
+            unmodelled=("DP16K", "PDP16K", "PDPSC16K", "SP16K", "PDPSC512K", "DPSC512K", "SP512K"),
+        ),
+        Target(
+            name="gowin",
+            title="Gowin GW2A",
+            synth="synth_gowin -family gw2a",
+            dsp_default=True,
+            dsp_off="-nodsp",
+            flatten_off="-noflatten",
+            pads_off="-noiopads",
+            cells={
+                "luts": ("LUT[1-4]",),
+                "carries": ("ALU",),
+                "ffs": ("DFF*",),
+                "dsps": ("MULT9X9", "MULT18X18", "MULT36X36"),
+                "brams": ("SP", "SPX9", "SDPB", "SDPX9B", "DPB", "DPX9B", "pROM", "pROMX9"),
+                "lutrams": ("RAM16S[124]", "RAM16SDP[124]"),
+                "muxes": ("MUX2_LUT[5-8]",),
+            },
+            # One memory a CFU: four LUTs hold the bits and the other four go unused (nextpnr's placement rule).
+            lutram_luts={f"RAM16{kind}{width}": 8 for kind in ("S", "SDP") for width in (1, 2, 4)},
+            luts_per_carry=1,
+            depth_stops=("DFF*", "RAM16*", "SP", "SPX9", "SDP*B", "DP*B", "pROM*"),
+            clock_pins={"DFF*": "CLK", "RAM16*": "CLK", "SP*": "CLK", "*DP*B": "CLK[AB]", "pROM*": "CLK"},
+            models="gowin/cells_sim.v",
+            unmodelled=("SP", "SPX9", "SDPB", "SDPX9B", "DPB", "DPX9B", "pROM", "pROMX9", "MULT9X9", "MULT18X18",
+                        "MULT36X36"),
         ),
         Target(
             name="xcup",

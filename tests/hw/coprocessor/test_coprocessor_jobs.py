@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from gemmsmith.coprocessor import Coprocessor
-from gemmsmith_sim.backends.base import ErrorRange, MemoryTiming, Response
+from gemmsmith_sim.backends.memory import ErrorRange, MemoryTiming, Response
 from gemmsmith_sim.backends.pysim import PySimBackend
 from gemmsmith_sim.driver import Driver, DriverError
 from toys.codebook import Codebook, CodebookElement

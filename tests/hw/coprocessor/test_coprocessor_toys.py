@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gemmsmith.coprocessor import Coprocessor
-from gemmsmith_sim.backends.base import MemoryTiming
+from gemmsmith_sim.backends.memory import MemoryTiming
 from gemmsmith_sim.backends.pysim import PySimBackend
 from gemmsmith_sim.driver import Driver
 from toys.codebook import Codebook, CodebookElement

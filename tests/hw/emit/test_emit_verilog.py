@@ -2,8 +2,8 @@
 
 import os
 import re
+import resource
 import subprocess
-import time
 from functools import cache
 
 import pytest
@@ -103,16 +103,22 @@ def test_every_shared_component_is_written_once():
     assert sizes[8] < 1.5 * sizes[2]
 
 
+def cpu_seconds():
+    """Of this process and the tools that it has run: what others do meanwhile does not count."""
+    return sum(usage.ru_utime + usage.ru_stime
+               for usage in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
+
+
 @pytest.mark.parametrize(("size", "megabytes", "seconds"), [(32, 0.3, 3), pytest.param(64, 0.6, 8,
                                                                                        marks=pytest.mark.slow)])
 def test_large_arrays_stay_small(size, megabytes, seconds, request):
     emit(Tile(for_scheme(parse("int8")), rows=1, cols=1), name="warm")
-    began = time.perf_counter()
+    began = cpu_seconds()
     emitted = emit(Tile(for_scheme(parse("int8")), rows=size, cols=size, share=4), name="array")
-    elapsed = time.perf_counter() - began
+    elapsed = cpu_seconds() - began
     assert len(emitted.verilog) <= megabytes * 1e6
     print(f"{size}x{size}: {elapsed:.1f} s, {len(emitted.verilog) / 1e6:.2f} MB")
-    assert elapsed <= 4 * seconds, "a loaded machine may be slower, but not by this"
+    assert elapsed <= 2 * seconds, "another machine may be slower, but not by this"
 
 
 def test_signed_ports_are_listed():

@@ -6,8 +6,9 @@ from amaranth.lib.wiring import In
 from copier import SRC, Copier, copier_verilog
 
 from gemmsmith_sim.backends import toolchain
-from gemmsmith_sim.backends.base import ErrorRange, MemoryTiming, MissingToolError, Response
+from gemmsmith_sim.backends.base import MissingToolError
 from gemmsmith_sim.backends.build import build_library
+from gemmsmith_sim.backends.memory import ErrorRange, MemoryTiming, Response
 from gemmsmith_sim.backends.pysim import PySimBackend
 from gemmsmith_sim.backends.verilator import VerilatorBackend
 

@@ -24,16 +24,13 @@ from copier import (
 from gemmsmith_sim.backends.base import (
     REGISTER_CYCLES,
     RESET_CYCLES,
-    Channel,
-    ErrorRange,
-    MemoryTiming,
     ProtocolError,
     RegisterError,
-    Response,
     Rule,
     SimulationTimeout,
 )
 from gemmsmith_sim.backends.cocotb import CocotbBackend
+from gemmsmith_sim.backends.memory import Channel, ErrorRange, MemoryTiming, Response
 from gemmsmith_sim.backends.pysim import PySimBackend
 from gemmsmith_sim.backends.verilator import VerilatorBackend
 

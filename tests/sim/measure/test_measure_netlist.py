@@ -27,7 +27,7 @@ def _prove(design, netlist, directory):
     return (directory / "log").read_text()
 
 
-@pytest.mark.parametrize("target", ["ecp5", "ice40"])
+@pytest.mark.parametrize("target", ["ecp5", "ice40", "gowin", pytest.param("nexus", marks=pytest.mark.slow)])
 def test_netlist_is_equivalent(mac, tmp_path, target):
     netlist = netlist_verilog(synthesize([mac], "mac", target, dsp=False))
     work = tmp_path / "work"
@@ -44,7 +44,9 @@ def test_the_proof_can_fail(mac, tmp_path):
         _prove(mac, netlist, work)
 
 
-@pytest.mark.parametrize("target", ["ecp5", "ice40", pytest.param("xcup", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "target", ["ecp5", "ice40", "gowin", *(pytest.param(name, marks=pytest.mark.slow) for name in ("nexus", "xcup"))]
+)
 def test_netlist_passes_the_linter(mac, tmp_path, target):
     files = netlist_verilog(synthesize([mac], "mac", target, dsp=False))
     log = tmp_path / "log"

