@@ -107,7 +107,8 @@ def command(
 
 def measure(plan: Plan, *, workers: int | None = None, fresh: bool = False) -> Bench:
     """Runs a plan on the cores of this machine, with a progress bar."""
-    from gemmsmith_sim.measure.bench import local_executor, run_jobs
+    from gemmsmith_sim.measure.bench import run_jobs
+    from gemmsmith_sim.workers import local_executor
 
     jobs = plan.jobs()
     with working(f"{len(jobs)} measurements") as reporter, local_executor(workers) as executor:

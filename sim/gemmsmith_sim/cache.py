@@ -5,14 +5,16 @@ needs to be invalidated: other inputs, another name.
 """
 
 import contextlib
+import functools
 import hashlib
+import importlib.util
 import os
 import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["atomic_dir", "atomic_write", "cache_dir", "digest"]
+__all__ = ["atomic_dir", "atomic_write", "cache_dir", "digest", "fingerprint"]
 
 
 def cache_dir(kind: str) -> Path:
@@ -50,6 +52,24 @@ def digest(*parts: str | bytes | Path) -> str:
         sha.update(len(data).to_bytes(8, "little"))
         sha.update(data)
     return sha.hexdigest()
+
+
+@functools.cache
+def fingerprint(source: str) -> str:
+    """Digest of the Python text of a module or package, subpackages included: part of the name of an entry that was
+    computed with it.
+
+    Raises
+    ------
+    ValueError
+        If there is no such module.
+    """
+    spec = importlib.util.find_spec(source)
+    if spec is None or spec.origin is None:
+        raise ValueError(f"sources must be importable modules, not {source!r}")
+    origin = Path(spec.origin)
+    files = sorted(origin.parent.rglob("*.py")) if spec.submodule_search_locations else [origin]
+    return digest(*(part for file in files for part in (str(file.relative_to(origin.parent)), file)))
 
 
 def atomic_write(path: Path, data: str | bytes) -> None:

@@ -5,20 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gemmsmith_sim.cache import atomic_write, cache_dir, digest
+from gemmsmith_sim.cache import atomic_write, cache_dir, digest, fingerprint
 from gemmsmith_sim.llm.checkpoint import Checkpoint
 from gemmsmith_sim.llm.perplexity import Perplexity
 
 __all__ = ["cached_perplexity"]
 
-_PROGRAM = Path(__file__).parent.parent
-_COMPUTING = "checkpoint", "config", "model", "perplexity", "quantized", "safetensors_file"
-"""Modules beside this one whose text decides the result."""
+_COMPUTING = ("gemmsmith_sim.golden", *(f"gemmsmith_sim.llm.{name}" for name in (
+    "checkpoint", "config", "model", "perplexity", "quantized", "safetensors_file")))
+"""What computes the result."""
 
 
 def cached_perplexity(checkpoint: Checkpoint, ids: ArrayLike, *, window: int, arithmetic: str,
@@ -31,9 +30,8 @@ def cached_perplexity(checkpoint: Checkpoint, ids: ArrayLike, *, window: int, ar
         program (golden models and model code) and numpy's version it names the result.
     measure: called if the result is not known.
     """
-    program = [*sorted((_PROGRAM / "golden").glob("*.py")), *(_PROGRAM / "llm" / f"{name}.py" for name in _COMPUTING)]
-    key = digest("perplexity 2", np.__version__, arithmetic, str(window), np.asarray(ids, np.int64).tobytes(),
-                 checkpoint.digest, *(part for path in program for part in (path.name, path)))
+    key = digest("perplexity 3", np.__version__, arithmetic, str(window), np.asarray(ids, np.int64).tobytes(),
+                 checkpoint.digest, *map(fingerprint, _COMPUTING))
     path = cache_dir("perplexity") / f"{key}.json"
     if path.is_file():
         return Perplexity(**json.loads(path.read_text())), True

@@ -5,20 +5,18 @@ cell area without wires, clock tree, filler or scan.
 """
 
 import json
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..cache import atomic_dir, atomic_write, cache_dir, digest
 from .hierarchy import FlatModule, Module, module_tree
 from .liberty.boundary import boundary, constant_cell
 from .liberty.model import Library
 from .liberty.write import mapping_liberty
-from .tools import ToolError, version
-from .yosys import YOSYS, check_sources, check_top, read_commands, run_script, undriven_wires
+from .tools import ToolError
+from .yosys import YOSYS, check_sources, check_top, read_commands, synthesis
 
 __all__ = ["STYLES", "AsicResult", "asic_tree", "synthesize_asic"]
 
@@ -126,38 +124,15 @@ def synthesize_asic(
     check_top(top)
     inputs = _inputs(library, style)
     script = _script(files, top, library, style)
-    versions = {YOSYS: version(YOSYS)}
-    given = [part for name, text in inputs.items() for part in (name, text)]
-    sent = [part for file in files for part in (file.name, file)]
-    directory = cache_dir("asic") / digest("asic 1", library.sha256, script, *versions.values(), *given, *sent)
-    if fresh:
-        shutil.rmtree(directory, ignore_errors=True)
-    if directory.is_dir():
-        return _load(directory, cached=True)
-    log = cache_dir("logs") / f"asic-{directory.name[:16]}.log"
-    with atomic_dir(directory) as work:
-        for file in files:
-            shutil.copyfile(file, work / file.name)
-        for name, text in inputs.items():
-            (work / name).write_text(text)
-        (work / "synth.ys").write_text(script)
-        seconds = run_script(work, log, timeout, notify)
-        result = {
-            "top": top,
-            "library": library.name,
-            "library_sha256": library.sha256,
-            "style": style,
-            **_count(work, log, top, library),
-            "undriven": undriven_wires(log),
-            "seconds": round(seconds, 2),
-            "versions": versions,
-            "script": script + _comments({name: inputs[name] for name in ("abc.script", "abc.constr")}),
-            "log": str(log),
-        }
-        for name in (*inputs, *(file.name for file in files)):
-            (work / name).unlink()
-        atomic_write(work / "result.json", json.dumps(result, indent=1))
-    return _load(directory, cached=False)
+
+    def describe(work: Path, log: Path) -> dict[str, Any]:
+        said = script + _comments({name: inputs[name] for name in ("abc.script", "abc.constr")})
+        return {"top": top, "library": library.name, "library_sha256": library.sha256, "style": style,
+                **_count(work, log, top, library), "script": said}  # fmt: skip
+
+    fields = synthesis("asic", files, script, describe, key=[library.sha256], inputs=inputs, fresh=fresh,
+                       timeout=timeout, notify=notify)  # fmt: skip
+    return AsicResult(**fields, verilog=fields["netlist"].with_suffix(".v"))
 
 
 def asic_tree(result: AsicResult, library: Library) -> Module:
@@ -231,10 +206,3 @@ def _count(work: Path, log: Path, top: str, library: Library) -> dict[str, Any]:
         "area_um2": round(sum(areas.values()), 6),
         "sequential_area_um2": round(sum(sequential), 6),
     }
-
-
-def _load(directory: Path, *, cached: bool) -> AsicResult:
-    fields = json.loads((directory / "result.json").read_text())
-    fields |= {"log": Path(fields["log"]), "undriven": tuple(fields["undriven"])}
-    result = AsicResult(**fields, netlist=directory / "netlist.json", verilog=directory / "netlist.v")
-    return replace(result, cached=cached)

@@ -14,17 +14,21 @@ import numpy as np
 
 from gemmsmith.emit import BuildConfig
 
-from ..cache import atomic_write, cache_dir, digest
+from ..cache import atomic_write, cache_dir, digest, fingerprint
 from .gates import Activity, MeanTables, Netlist, PowerModel, delays_of
 from .gates.run import Plan, Run, Sample, run_unit
 from .hierarchy import FlatModule
 from .liberty import Library
 from .liberty.boundary import boundary
-from .stimulus import VERSION
 
-__all__ = ["EnergyResult", "measure_energy"]
+__all__ = ["LEVELS", "SOURCES", "EnergyResult", "measure_energy"]
 
-_KEY = f"energy 2, stimulus {VERSION}"
+LEVELS = ("pe", "tile")
+"""What has streams, which a netlist can be driven and checked by."""
+SOURCES = ("gemmsmith", "gemmsmith_sim.golden", "gemmsmith_sim.llm", *(
+    f"gemmsmith_sim.measure.{name}" for name in ("energy", "flat", "gates", "liberty", "stimulus", "tensors")))
+"""Modules and packages whose text the result depends on."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class EnergyResult:
@@ -109,9 +113,9 @@ def measure_energy(
     MismatchError
         If an output is not what the golden model says.
     """
-    if config.level not in ("pe", "tile"):
-        raise ValueError(f"energy is measured at level pe or tile, not {config.level}: without streams there is "
-                         "nothing that outputs could be compared with")
+    if config.level not in LEVELS:
+        raise ValueError(f"energy is measured at level {' or '.join(LEVELS)}, not {config.level}: without streams "
+                         "there is nothing that outputs could be compared with")
     for name, value in (("frequency_mhz", frequency_mhz), ("blocks", blocks), ("glitch_cycles", glitch_cycles),
                         ("glitch_lanes", glitch_lanes)):
         if not value > 0:
@@ -119,7 +123,7 @@ def measure_energy(
     parameters = {"scheme": config.scheme, "rows": config.rows, "cols": config.cols, "share": config.tail_share,
                   "options": config.options, "frequency_mhz": frequency_mhz, "blocks": blocks, "k": k, "lanes": lanes,
                   "glitches": glitches, "glitch_cycles": glitch_cycles, "glitch_lanes": glitch_lanes, "seed": seed}
-    key = digest(_KEY, json.dumps(parameters, sort_keys=True), library.sha256, netlist)
+    key = digest("energy", json.dumps(parameters, sort_keys=True), library.sha256, netlist, *map(fingerprint, SOURCES))
     entry = cache_dir("energy") / f"{key}.json"
     if entry.is_file() and not fresh:
         return replace(EnergyResult(**json.loads(entry.read_text())), cached=True)

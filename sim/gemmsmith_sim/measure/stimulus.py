@@ -20,10 +20,8 @@ from gemmsmith_sim.golden import for_scheme as golden_for
 from .gates.words import WORD, Words, pack_lanes
 from .tensors import Recorded, recorded
 
-__all__ = ["VERSION", "Stimulus", "make_stimulus"]
+__all__ = ["Stimulus", "make_stimulus"]
 
-VERSION = "1"
-"""Changes whenever equal arguments give another stimulus."""
 TOKENS = 512
 """Rows of activations to choose from, of each layer."""
 

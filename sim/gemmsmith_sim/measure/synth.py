@@ -6,16 +6,14 @@ result. Figures are pre-layout: what the mapper makes, before anything is placed
 
 import json
 import re
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..cache import atomic_dir, atomic_write, cache_dir, digest
 from .targets import KINDS, Target, get_target
-from .tools import ToolError, version
-from .yosys import YOSYS, check_sources, check_top, read_commands, run_script, undriven_wires
+from .tools import ToolError
+from .yosys import YOSYS, check_sources, check_top, read_commands, synthesis
 
 __all__ = ["SynthResult", "synthesize"]
 
@@ -109,36 +107,12 @@ def synthesize(
     check_top(top)
     dsp = family.dsp_default if dsp is None else dsp
     script = _script(family, files, top, dsp=dsp, flatten=flatten, options=options)
-    versions = {YOSYS: version(YOSYS)}
-    key = digest("synth 1", script, *versions.values(), *(part for f in files for part in (f.name, f)))
-    directory = cache_dir("synth") / key
-    if fresh:
-        shutil.rmtree(directory, ignore_errors=True)
-    if directory.is_dir():
-        return _load(directory, cached=True)
-    log = cache_dir("logs") / f"synth-{key[:16]}.log"
-    with atomic_dir(directory) as work:
-        for file in files:
-            shutil.copyfile(file, work / file.name)
-        (work / "synth.ys").write_text(script)
-        seconds = run_script(work, log, timeout, notify)
-        counts = _count(family, work, log, top)
-        result = {
-            "top": top,
-            "target": target,
-            "dsp": dsp,
-            "flatten": flatten,
-            **counts,
-            "undriven": undriven_wires(log),
-            "seconds": round(seconds, 2),
-            "versions": versions,
-            "script": script,
-            "log": str(log),
-        }
-        for file in files:
-            (work / file.name).unlink()
-        atomic_write(work / "result.json", json.dumps(result, indent=1))
-    return _load(directory, cached=False)
+
+    def describe(work: Path, log: Path) -> dict[str, Any]:
+        return {"top": top, "target": target, "dsp": dsp, "flatten": flatten, **_count(family, work, log, top),
+                "script": script}  # fmt: skip
+
+    return SynthResult(**synthesis("synth", files, script, describe, fresh=fresh, timeout=timeout, notify=notify))
 
 
 def _script(family: Target, files: list[Path], top: str, *, dsp: bool, flatten: bool, options: Sequence[str]) -> str:
@@ -180,10 +154,3 @@ def _depth(ltp: str) -> int | None:
     if "Detected loop" in ltp:
         return None
     return max((int(length) for length in re.findall(r"\(length=(-?\d+)\)", ltp)), default=0)
-
-
-def _load(directory: Path, *, cached: bool) -> SynthResult:
-    fields = json.loads((directory / "result.json").read_text())
-    fields["log"] = Path(fields["log"])
-    fields["undriven"] = tuple(fields["undriven"])
-    return replace(SynthResult(**fields, netlist=directory / "netlist.json"), cached=cached)

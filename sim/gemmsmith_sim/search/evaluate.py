@@ -7,11 +7,8 @@ the batches' losses are added in the text's order, so the number of processes ch
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,10 +23,10 @@ from gemmsmith_sim.llm.perplexity import Perplexity, Windows
 from gemmsmith_sim.llm.perplexity_cache import cached_perplexity
 from gemmsmith_sim.llm.quantized import GoldenLinear, WeightOnlyLinear
 from gemmsmith_sim.search.assignment import PrecisionMap
+from gemmsmith_sim.workers import local_executor
 
 __all__ = ["Evaluator", "evaluator"]
 
-_BLAS_THREADS = "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"
 Progress = Callable[[int, int], None]
 
 
@@ -39,7 +36,7 @@ class Evaluator:
     ``measured`` counts the evaluations that were not known from an earlier run.
     """
 
-    def __init__(self, model: Checkpoint, texts: Mapping[str, ArrayLike], window: int, pool: ProcessPoolExecutor):
+    def __init__(self, model: Checkpoint, texts: Mapping[str, ArrayLike], window: int, pool: Executor):
         self._model, self._texts, self._window, self._pool = model, texts, window, pool
         self._windows = {name: Windows(ids, window=window, context=model.config.max_position_embeddings)
                          for name, ids in texts.items()}
@@ -76,36 +73,13 @@ class Evaluator:
 @contextmanager
 def evaluator(model: Checkpoint, texts: Mapping[str, ArrayLike], *, window: int = 128,
               workers: int | None = None) -> Iterator[Evaluator]:
-    """An evaluator of ``model`` on tokenised ``texts``, with ``workers`` processes (default: one per processor).
+    """An evaluator of ``model`` on tokenised ``texts``, with ``workers`` processes (default: one per core).
 
     Raises ``ValueError`` for fewer than one worker, a window that the model's context does not hold, or a text that is
     shorter than one.
     """
-    count = (os.cpu_count() or 1) if workers is None else workers
-    if count < 1:
-        raise ValueError(f"workers must be at least 1, not {count!r}")
-    arguments = model.folder, texts, window
-    with _one_blas_thread(), ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"),
-                                                 initializer=_start, initargs=arguments) as pool:
-        try:
-            yield Evaluator(model, texts, window, pool)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-@contextmanager
-def _one_blas_thread() -> Iterator[None]:
-    """For the processes started meanwhile: each is one of many, and one thread adds in one order."""
-    before = {name: os.environ.get(name) for name in _BLAS_THREADS}
-    os.environ.update(dict.fromkeys(_BLAS_THREADS, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+    with local_executor(workers, start=_start, arguments=(model.folder, texts, window)) as pool:
+        yield Evaluator(model, texts, window, pool)
 
 
 # What follows runs in the processes.
@@ -135,7 +109,6 @@ class _Process:
 
 
 def _start(folder: Path, texts: Mapping[str, ArrayLike], window: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its processes itself
     _Process.model = checkpoint.load(folder)
     context = _Process.model.config.max_position_embeddings
     _Process.windows = {name: Windows(ids, window=window, context=context) for name, ids in texts.items()}

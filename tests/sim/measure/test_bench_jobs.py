@@ -6,8 +6,8 @@ from multiprocessing import get_context
 import bench_steps
 import pytest
 
-from gemmsmith_sim.cache import cache_dir
-from gemmsmith_sim.measure.bench.jobs import Job, Step, fingerprint, run_jobs
+from gemmsmith_sim.cache import cache_dir, fingerprint
+from gemmsmith_sim.measure.bench.jobs import Job, Step, run_jobs
 
 NUMBER, TOTAL = Step(bench_steps.number), Step(bench_steps.total)
 REFUSE, STUMBLE, LEAVE = Step(bench_steps.refuse), Step(bench_steps.stumble), Step(bench_steps.leave_file)

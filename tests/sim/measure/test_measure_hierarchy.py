@@ -99,7 +99,7 @@ def test_labels_are_nets_of_the_source_with_their_bits(design):
 
 
 def _module(**cells):
-    """A flat module with scopes ``a`` and ``a.b``; each cell: type, nets of its output, source."""
+    """A flat module with scopes ``a``, ``a.b`` and ``c``; each cell: type, nets of its output, source."""
     bits = {name: i + 2 for i, name in enumerate(cells)}
     nets: dict[str, int] = {net: bits[name] for name, (_, names, _) in cells.items() for net in names}
     mark = {"type": "$scopeinfo", "parameters": {"TYPE": "module"}, "connections": {}, "port_directions": {}}
@@ -108,6 +108,7 @@ def _module(**cells):
         "cells": {
             "a": {**mark, "attributes": {"module": "outer", "module_src": "d.v:10.1-19.9"}},
             "a.b": {**mark, "attributes": {"module": "inner", "module_src": "d.v:20.1-29.9"}},
+            "c": {**mark, "attributes": {"module": "other", "module_src": "d.v:30.1-39.9"}},
             **{name: {"type": kind, "attributes": {"src": src}, "parameters": {},
                       "port_directions": {"A": "input", "Z": "output"}, "connections": {"A": [99], "Z": [bits[name]]}}
                for name, (kind, _, src) in cells.items()},
@@ -143,6 +144,9 @@ def test_a_register_that_lost_its_name_belongs_to_its_source_not_to_what_it_feed
     flat = _module(**{"a.b.x_FF_Q": ("FF", ["a.b.x"], ""),
                       "a.b.x_FF_Q_D_FF_Q": ("FF", ["a.b.x_FF_Q_D"], "d.v:5.3-5.9")})  # fmt: skip
     assert flat.scope("a.b.x_FF_Q_D_FF_Q") == ""
+    flat = _module(**{"a.b.x_FF_Q": ("FF", ["a.b.x"], ""),
+                      "a.b.x_FF_Q_D_FF_Q": ("FF", ["a.b.x_FF_Q_D"], "d.v:35.3-35.9")})  # fmt: skip
+    assert flat.scope("a.b.x_FF_Q_D_FF_Q") == "c"
 
 
 def test_a_cell_of_an_unnamed_net_is_called_by_its_module():

@@ -10,10 +10,8 @@ from .jobs import Job, Outcome, Step, run_jobs
 from .plan import Plan
 from .record import ASIC, Bench, Energy, Error, Fmax, Module, PathStep, Provenance, Relative, Row, load
 from .unit import Unit, default_units
-from .workers import local_executor
 
 __all__ = [
     "ASIC", "AsicFlow", "Bench", "Energy", "Error", "Flow", "Fmax", "FpgaFlow", "Job", "Module", "Outcome",
-    "PathStep", "Plan", "Provenance", "Relative", "Row", "Step", "Unit", "default_units", "load", "local_executor",
-    "run_jobs",
+    "PathStep", "Plan", "Provenance", "Relative", "Row", "Step", "Unit", "default_units", "load", "run_jobs",
 ]  # fmt: skip

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .. import energy
 from ..asic import STYLES
 from ..liberty import named
 from ..routers import ROUTERS
@@ -21,8 +22,6 @@ __all__ = ["AsicFlow", "Flow", "FpgaFlow"]
 
 Json = Any
 
-ENERGY_LEVELS = ("pe", "tile")
-"""Levels whose operands and outputs are streams, which a netlist can be driven and checked by."""
 
 
 class Flow(ABC):
@@ -123,7 +122,7 @@ class AsicFlow(Flow):
                       {"verilog": unit.emission})
         need = {"mapped": mapping.name}
         jobs = [mapping, Job(self.name(unit, "time"), steps.TIME, {"library": library}, need)]
-        if self.energy and unit.level in ENERGY_LEVELS:
+        if self.energy and unit.level in energy.LEVELS:
             jobs.append(Job(self.name(unit, "energy of"), steps.ENERGY,
                             {"library": library, "config": unit.config.model_dump(), "glitches": self.glitches}, need))
         return jobs

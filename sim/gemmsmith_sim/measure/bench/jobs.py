@@ -10,20 +10,18 @@ the cache directory and pass their paths on, so that workers on several machines
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ...cache import atomic_write, cache_dir, digest
+from ...cache import atomic_write, cache_dir, digest, fingerprint
 from ..tools import ToolError, version
 
-__all__ = ["Job", "Outcome", "Step", "fingerprint", "run_jobs"]
+__all__ = ["Job", "Outcome", "Step", "run_jobs"]
 
 Json = Any
 
@@ -51,7 +49,7 @@ class Step:
     def key(self, arguments: Mapping[str, Json]) -> str:
         """Name of the result in the store. Raises ``MissingToolError`` if a tool is not installed."""
         return digest("job 1", self.name, json.dumps(arguments, sort_keys=True),
-                      *(fingerprint(source) for source in self.sources),
+                      *map(fingerprint, self.sources),
                       *(f"{tool} {version(tool)}" for tool in self.tools))
 
 
@@ -203,14 +201,3 @@ def _paths(value: Json) -> Iterator[str]:
     elif isinstance(value, dict):
         for item in value.values():
             yield from _paths(item)
-
-
-@cache
-def fingerprint(source: str) -> str:
-    """Digest of the Python text of a module or package of ours, subpackages included."""
-    spec = importlib.util.find_spec(source)
-    if spec is None or spec.origin is None:
-        raise ValueError(f"sources must be importable modules, not {source!r}")
-    origin = Path(spec.origin)
-    files = sorted(origin.parent.rglob("*.py")) if spec.submodule_search_locations else [origin]
-    return digest(*(part for file in files for part in (str(file.relative_to(origin.parent)), file)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import gemmsmith
 
@@ -66,13 +67,18 @@ class Plan:
 
     def bench(self, outcomes: Mapping[str, Outcome]) -> Bench:
         """The record of what came out."""
-        rows = [self._row(unit, flow, outcomes) for flow in self.flows for unit in self.units]
+        rows = []
+        scripts: dict[str, str] = {}
+        for flow in self.flows:
+            for unit in self.units:
+                fields = flow.fields(unit, outcomes)
+                if script := fields.pop("script", ""):
+                    scripts.setdefault(flow.title, script)
+                rows.append(self._row(unit, flow, outcomes, fields))
         baselines = {(row.level, row.target, row.variant): row for row in rows if row.unit == self.baseline}
         rows = [row.model_copy(update={"relative": _relative(row, baselines.get((row.level, row.target, row.variant)))})
                 for row in rows]
         tools = sorted({tool for job in self.jobs() for tool in job.step.tools})
-        scripts = {flow.title: script for flow in reversed(self.flows) for unit in reversed(self.units)
-                   if (script := flow.fields(unit, outcomes).get("script"))}
         return Bench(baseline=self.baseline, rows=rows, provenance=Provenance(
             gemmsmith=gemmsmith.__version__, tools={tool: find_tool(tool).version or "missing" for tool in tools},
             scripts=dict(sorted(scripts.items())), seeds=sorted({seed for flow in self.flows for seed in flow.seeds}),
@@ -85,7 +91,7 @@ class Plan:
             text += f"; perplexity over the first {self.perplexity_tokens} tokens of it, windows of 128"
         return text
 
-    def _row(self, unit: Unit, flow: Flow, outcomes: Mapping[str, Outcome]) -> Row:
+    def _row(self, unit: Unit, flow: Flow, outcomes: Mapping[str, Outcome], fields: Mapping[str, Any]) -> Row:
         config = unit.config
         error = outcomes[_error(unit)].value
         cycles = {gemm: outcomes[name].value for gemm in self.gemms if (name := _cycles(unit, gemm)) in outcomes}
@@ -98,7 +104,7 @@ class Plan:
                    perplexity=outcomes.get(_perplexity(unit), Outcome()).value,
                    gemm_cycles={"×".join(map(str, gemm)): value for gemm, value in cycles.items() if value},
                    failures=[f"{name}: {reason}" for reason, name in failures.items() if reason],
-                   **flow.fields(unit, outcomes))
+                   **fields)
 
 
 def _error(unit: Unit) -> str:

