@@ -1,21 +1,22 @@
 """Double-buffered store of operands between a bus and an array."""
 
+from abc import abstractmethod
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Signal, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import Component, In, Out
 from amaranth.utils import exact_log2
 
-__all__ = ["OperandBuffer"]
+__all__ = ["Buffer", "OperandBuffer"]
 
-_NO_COLLISION = {"no_rw_check": 1}
+NO_COLLISION = {"no_rw_check": 1}
 """Only a free slot is written and only a committed one read, so no row is read and written at once. Told so, Yosys
 does not add logic (a comparator and a bypass as wide as the memory) to define what such a read returns."""
 
 
-class OperandBuffer(Component):
+class Buffer(Component):
     """Two slots ("ping-pong") of operand words for `banks` consumers that step together.
 
     One slot is written in bus words while the other is read in operand words. Memory order is little-endian:
@@ -34,7 +35,7 @@ class OperandBuffer(Component):
     Parameters
     ----------
     width : int
-        Bits of an operand word of one bank: a power of two, at least 8.
+        Bits of an operand word of one bank.
     banks : int
         Operand words delivered side by side.
     bus_width : int
@@ -57,9 +58,7 @@ class OperandBuffer(Component):
         If a parameter is not as said above.
     """
 
-    def __init__(self, *, width: int, banks: int, bus_width: int, slot_words: int):
-        if width < 8 or width & (width - 1):
-            raise ValueError(f"width must be a power of two of at least 8, not {width!r}")
+    def __init__(self, *, width: int, banks: int, bus_width: int, slot_words: int, **members: Any):
         if banks < 1:
             raise ValueError(f"banks must be positive, not {banks!r}")
         if bus_width not in (32, 64, 128, 256, 512):
@@ -82,26 +81,35 @@ class OperandBuffer(Component):
             "words": In(range(slot_words + 1)),
             "free": Out(1),
             "o": Out(stream.Signature(data.ArrayLayout(unsigned(width), banks))),
+            **members,
         })
 
     @property
     def slot_bus_words(self) -> int:
         """Bus words in a bank's part of a slot."""
-        return self._slot_words * self._width // self._bus_width
+        return -(-self._slot_words * self._width // self._bus_width)
 
     @property
-    def _rows(self) -> int:
-        """Rows of a memory that belong to one slot."""
-        return min(self._slot_words, self.slot_bus_words)
+    @abstractmethod
+    def memories(self) -> tuple[int, int, int]:
+        """Memories of a bank; bits of a row of each, and rows."""
+
+    @abstractmethod
+    def _store(self, m: Module, write_slot: Signal, read_slot: Signal, position: Signal, fetch: Signal) -> None:
+        """Add the memories: the word at `position` of `read_slot` stands on `o` after a cycle with `fetch`."""
+
+    def _next(self, m: Module, position: Signal, fetch: Signal) -> Value:
+        """Place of the word that is read behind that at `position`; behind the last of a slot, its number of words."""
+        return position + 1
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        word_bits = exact_log2(self._slot_words)
         read_slot = Signal()
         write_slot = Signal()
         words = Signal(data.ArrayLayout(self.words.shape(), 2))
         committed = Signal(2)
-        position = Signal(word_bits)
+        position = Signal(exact_log2(self._slot_words))
+        following = Signal.like(self.words)
         step = Signal()
         fetch = Signal()
 
@@ -109,6 +117,7 @@ class OperandBuffer(Component):
             self.free.eq(~committed.bit_select(write_slot, 1)),
             step.eq(~self.o.valid | self.o.ready),
             fetch.eq(step & committed.bit_select(read_slot, 1)),
+            following.eq(self._next(m, position, fetch)),
         ]
         with m.If(self.commit):
             m.d.sync += [
@@ -119,37 +128,79 @@ class OperandBuffer(Component):
         with m.If(step):
             m.d.sync += self.o.valid.eq(fetch)
         with m.If(fetch):
-            m.d.sync += position.eq(position + 1)
-            with m.If(position + 1 == words[read_slot]):
+            m.d.sync += position.eq(following)
+            with m.If(following == words[read_slot]):
                 m.d.sync += [
                     position.eq(0),
                     committed.bit_select(read_slot, 1).eq(0),
                     read_slot.eq(~read_slot),
                 ]
+        self._store(m, write_slot, read_slot, position, fetch)
+        return m
 
+    def _memory(self, m: Module, name: str) -> tuple[Any, Any]:
+        """A memory, of both slots; returns its write and its read port."""
+        _, width, rows = self.memories
+        memory = Memory(shape=width, depth=rows, init=[], attrs=NO_COLLISION)
+        m.submodules[name] = memory
+        return memory.write_port(), memory.read_port()
+
+
+class OperandBuffer(Buffer):
+    """Words in containers: `width` is a power of two, at least 8.
+
+    Parameters
+    ----------
+    descending : bool
+        The words of a slot are groups of `beats` ≥ 2; of each, the first is read first, then the others from the last
+        to the second. `words` is a multiple of `beats`.
+
+    Members
+    -------
+    beats : In(range(slot_words + 1)), with `descending` only; stable while anything is committed
+    """
+
+    def __init__(self, *, width: int, banks: int, bus_width: int, slot_words: int, descending: bool = False):
+        if width < 8 or width & (width - 1):
+            raise ValueError(f"width must be a power of two of at least 8, not {width!r}")
+        self._descending = descending
+        members = {"beats": In(range(slot_words + 1))} if descending else {}
+        super().__init__(width=width, banks=banks, bus_width=bus_width, slot_words=slot_words, **members)
+
+    @property
+    def memories(self) -> tuple[int, int, int]:
         # An operand word wider than the bus is spread over several memories; of a narrower one several share
         # a row.
-        part_bits = exact_log2(max(1, self._width // self._bus_width))
+        return max(1, self._width // self._bus_width), self._bus_width, 2 * min(self._slot_words, self.slot_bus_words)
+
+    def _next(self, m: Module, position: Signal, fetch: Signal) -> Value:
+        if not self._descending:
+            return super()._next(m, position, fetch)
+        # From a group's first word to its last, and from its second to the next group's first: the same distance.
+        beat = Signal.like(self.beats)
+        last = Signal()
+        m.d.comb += last.eq(beat == self.beats - 1)
+        with m.If(fetch):
+            m.d.sync += beat.eq(Mux(last, 0, beat + 1))
+        return position + Mux((beat == 0) | last, self.beats - 1, -1)
+
+    def _store(self, m: Module, write_slot: Signal, read_slot: Signal, position: Signal, fetch: Signal) -> None:
+        part_bits = exact_log2(self.memories[0])
         share_bits = exact_log2(max(1, self._bus_width // self._width))
         share = Signal(share_bits)
         with m.If(fetch):
             m.d.sync += share.eq(position[:share_bits])
-        write_row = Cat(self.write.address[part_bits:], write_slot)
-        read_row = Cat(position[share_bits:], read_slot)
         for bank in range(self._banks):
             parts = []
             for part in range(1 << part_bits):
-                memory = Memory(shape=self._bus_width, depth=2 * self._rows, init=[], attrs=_NO_COLLISION)
-                m.submodules[f"bank{bank}_part{part}"] = memory
+                write, read = self._memory(m, f"bank{bank}_part{part}")
                 chosen = (self.write.bank == bank) & (self.write.address[:part_bits] == part)
-                write, read = memory.write_port(), memory.read_port()
                 m.d.comb += [
-                    write.addr.eq(write_row),
+                    write.addr.eq(Cat(self.write.address[part_bits:], write_slot)),
                     write.data.eq(self.write.data),
                     write.en.eq(self.write.valid & self.free & chosen),
-                    read.addr.eq(read_row),
+                    read.addr.eq(Cat(position[share_bits:], read_slot)),
                     read.en.eq(fetch),
                 ]
                 parts.append(read.data)
             m.d.comb += self.o.payload[bank].eq(Cat(parts).word_select(share, self._width))
-        return m

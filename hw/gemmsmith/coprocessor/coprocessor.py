@@ -13,7 +13,7 @@ from gemmsmith.bus.burst import check_max_burst
 from gemmsmith.bus.reader import AxiReader
 from gemmsmith.bus.registers import RegisterBank, RegisterMap
 from gemmsmith.bus.writer import AxiWriter
-from gemmsmith.coprocessor.buffer import OperandBuffer
+from gemmsmith.coprocessor.dense import operand_buffer
 from gemmsmith.coprocessor.loader import Loader, tag_layout
 from gemmsmith.coprocessor.plan import Plan
 from gemmsmith.coprocessor.registers import EVENTS, constant_registers, register_map
@@ -97,7 +97,7 @@ class Coprocessor(wiring.Component):
             wiring.connect(m, queue.o, sink)
         wiring.connect(m, loader.request, reader.i)
         wiring.connect(m, self.tile.o, storer.i)
-        self._buffers(m, clear, loader, reader)
+        self._buffers(m, clear, bank, loader, reader)
         self._describe(m, bank, loader, storer)
         running = self._job(m, bank, loader, reader, writer, storer, clear, ending)
         self._count(m, bank, running, writer)
@@ -116,15 +116,14 @@ class Coprocessor(wiring.Component):
         wiring.connect(m, storer.o_data, writer.i_data)
         return reader, writer, storer
 
-    def _buffers(self, m: Module, clear: Signal, loader: Loader, reader: AxiReader) -> None:
+    def _buffers(self, m: Module, clear: Signal, bank: Any, loader: Loader, reader: AxiReader) -> None:
         """One operand buffer per operand; words and markers go to the one their tag names."""
         tag = data.View(tag_layout(self.plan, self.rows, self.cols), reader.o.payload.tag)
         free, committed = [], []
         m.d.comb += reader.o.ready.eq(1)
         for i, operand in enumerate(self.pe.operands):
             banks = self.tile.count(operand.axis)
-            buffer = OperandBuffer(width=operand.container, banks=banks, bus_width=self._bus["data_width"],
-                                   slot_words=self.plan.slot_words(operand))
+            buffer = operand_buffer(self.plan, operand, banks=banks)
             m.submodules[f"buffer_{operand.name}"] = ResetInserter(clear)(buffer)
             mine = reader.o.valid & (tag.operand == i)
             sink = getattr(self.tile, operand.name)
@@ -135,6 +134,8 @@ class Coprocessor(wiring.Component):
                 sink.valid.eq(buffer.o.valid), buffer.o.ready.eq(sink.ready),
                 *(sink.payload[b].eq(buffer.o.payload[b][:operand.width]) for b in range(banks)),
             ]
+            if operand.descending:
+                m.d.comb += buffer.beats.eq(self.pe.beats_signal(bank.mode))
             free.append(buffer.free)
             committed.append(buffer.commit)
         m.d.comb += [loader.free.eq(Cat(free)), loader.committed.eq(Cat(committed))]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from math import gcd
 from typing import Any
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
 
 from gemmsmith.bus.burst import request_layout
 from gemmsmith.coprocessor.plan import Plan
@@ -74,12 +76,13 @@ class Loader(wiring.Component):
         operand = Signal(range(max(2, count)))
         pending = Signal(count)
         first_chunk = Signal()
+        chunk = Signal((max(self.plan.span(o) for o in operands) // self.plan.groups - 1).bit_length())
         m.d.sync += pending.eq(pending & ~self.committed)
 
         last_row, last_column = _last(m_left, self.rows), _last(n_left, self.cols)
         of_row = Array(Const(o.axis is Axis.ROW, 1) for o in operands)[operand]
         last_bank = Mux(of_row, last_row, last_column)
-        skipped = Array(Const(o.cadence is Cadence.BLOCK, 1) for o in operands)[operand] & ~first_chunk
+        skipped = Array(self._held(o, chunk, first_chunk) for o in operands)[operand]
         words, bus_words = self._sizes(m, groups_left)
         tag = Signal(self._tag)
         m.d.comb += [
@@ -97,7 +100,7 @@ class Loader(wiring.Component):
                     m.next = "BLOCK"
             with m.State("BLOCK"):  # both queues take the block, or neither
                 m.d.comb += [self.block.valid.eq(self.store.ready), self.store.valid.eq(self.block.ready)]
-                m.d.sync += [groups_left.eq(self.groups), first_chunk.eq(1), operand.eq(0)]
+                m.d.sync += [groups_left.eq(self.groups), first_chunk.eq(1), chunk.eq(0), operand.eq(0)]
                 m.d.sync += [c.eq(b) for c, b in zip(chunk_start, block_start, strict=True)]
                 with m.If(self.block.ready & self.store.ready):
                     m.next = "OPERAND"
@@ -126,7 +129,8 @@ class Loader(wiring.Component):
                 m.d.sync += operand.eq(operand + 1)
                 m.next = "OPERAND"
                 with m.If(operand == count - 1):
-                    m.d.sync += [operand.eq(0), first_chunk.eq(0), groups_left.eq(groups_left - self.plan.groups)]
+                    m.d.sync += [operand.eq(0), first_chunk.eq(0), chunk.eq(chunk + 1),
+                                 groups_left.eq(groups_left - self.plan.groups)]
                     with m.If(groups_left <= self.plan.groups):
                         m.next = "ADVANCE"
             with m.State("ADVANCE"):
@@ -146,6 +150,12 @@ class Loader(wiring.Component):
                         m.next = "IDLE"
         return m
 
+    def _held(self, o: Operand, chunk: Signal, first_chunk: Signal) -> Value:
+        """Whether the operand's words for this chunk came with an earlier one."""
+        if o.cadence is Cadence.BLOCK:
+            return ~first_chunk
+        return chunk[:(self.plan.span(o) // self.plan.groups - 1).bit_length()].any()
+
     def _restart(self, block_start: Any, source: Any, axis: Axis) -> list[Any]:
         """Statements that let the operands of an axis begin their next block at ``source``."""
         return [block_start[i].eq(source[i]) for i, o in enumerate(self.pe.operands) if o.axis is axis]
@@ -153,14 +163,15 @@ class Loader(wiring.Component):
     def _sizes(self, m: Module, groups_left: Signal) -> tuple[Array, Array]:
         """Words and bus words of a line of this chunk, per operand. A register behind the counters: the
         chunk's first request comes two cycles after they change."""
-        groups = Signal(range(self.plan.groups + 1))
-        m.d.comb += groups.eq(Mux(groups_left > self.plan.groups, self.plan.groups, groups_left))
         words, bus_words = [], []
         for o in self.pe.operands:
+            span = self.plan.span(o)
+            groups = Signal(range(span + 1), name=f"groups_{o.name}")
             size = Signal(range(self.plan.slot_words(o) + 1), name=f"words_{o.name}")
+            m.d.comb += groups.eq(Mux(groups_left > span, span, groups_left))
             m.d.sync += size.eq(self._words(o, groups))
             words.append(size)
-            bus_words.append(_scaled(size, o.container, self.plan.bus_width))
+            bus_words.append(_scaled(size, o.pitch, self.plan.bus_width))
         return Array(words), Array(bus_words)
 
     def _words(self, o: Operand, groups: Value) -> Value:
@@ -171,14 +182,14 @@ class Loader(wiring.Component):
         return Const(o.words)
 
     def _chunk_bytes(self) -> Array:
-        """Bytes that a full chunk takes of a row, per operand."""
+        """Bytes that the lines of a full slot take of a row, per operand."""
         sizes = []
         for o in self.pe.operands:
-            groups = self.plan.groups
+            groups = self.plan.span(o)
             if o.cadence is Cadence.BEAT:
-                sizes.append(self.pe.beats_signal(self.mode) * Const(groups * o.container // 8))
+                sizes.append(self.pe.beats_signal(self.mode) * Const(groups * o.pitch // 8))
             else:
-                sizes.append(Const(groups // o.every * o.container // 8 if o.cadence is Cadence.GROUP else 0))
+                sizes.append(Const(groups // o.every * o.pitch // 8 if o.cadence is Cadence.GROUP else 0))
         return Array(sizes)
 
 
@@ -192,8 +203,7 @@ def _last(left: Signal, size: int) -> Value:
     return Mux(left > size, size - 1, (left - 1)[:max(1, (size - 1).bit_length())])
 
 
-def _scaled(words: Signal, container: int, bus_width: int) -> Value:
-    """Bus words that hold ``words`` containers."""
-    if container >= bus_width:
-        return Cat(Const(0, (container // bus_width).bit_length() - 1), words)
-    return (words + (bus_width // container - 1)) >> ((bus_width // container).bit_length() - 1)
+def _scaled(words: Signal, pitch: int, bus_width: int) -> Value:
+    """Bus words that hold ``words`` words of ``pitch`` bits."""
+    step = gcd(pitch, bus_width)
+    return (words * (pitch // step) + (bus_width // step - 1)) >> exact_log2(bus_width // step)

@@ -76,9 +76,9 @@ class AndaElement(ProcessingElement):
         self.stages = stages
         self.operands = (
             Operand(name="a_plane", axis=Axis.ROW, width=LANES, cadence=Cadence.BEAT,
-                    doc="per group: the sign plane, then the mantissa planes, least significant first"),
+                    descending=True, doc="per group: the sign plane, then the mantissa planes, most significant first"),
             Operand(name="a_exponent", axis=Axis.ROW, width=5, cadence=Cadence.GROUP, part=Part.TAIL,
-                    doc="shared biased FP16 exponent of the group"),
+                    dense=True, doc="shared biased FP16 exponent of the group"),
             Operand(name="w_codes", axis=Axis.COLUMN, width=LANES * WEIGHT, cadence=Cadence.GROUP,
                     doc="INT4 codes, two's complement, element 0 lowest"),
             Operand(name="w_scale", axis=Axis.COLUMN, width=16, cadence=Cadence.GROUP, part=Part.TAIL,

@@ -53,8 +53,8 @@ class Operand:
     """One array in memory, and one input of a processing element.
 
     Memory layout (the same for every array size): row m (of A or of W) starts at ``base + m · stride``; its
-    words follow each other in the order in which the hardware takes them, each in a little-endian container
-    of ``container`` bits; ``stride`` is a multiple of the data bus.
+    words follow each other in the order in which the hardware takes them (but see ``descending``), each in a
+    little-endian container of ``container`` bits (but see ``dense``); ``stride`` is a multiple of the data bus.
 
     Parameters
     ----------
@@ -66,6 +66,9 @@ class Operand:
     part: the edge, or the tail (which sees the word together with the core's result).
     every: groups that share a word (``GROUP`` only).
     words: words per block (``BLOCK`` only; a tail operand has exactly one).
+    dense: words lie side by side in memory, ``width`` bits each and none between them (``GROUP`` only).
+    descending: in memory, a group's words behind its first stand the other way round: the one that is taken last
+        comes first (``BEAT`` only).
     doc: what a word holds.
     """
 
@@ -76,6 +79,8 @@ class Operand:
     part: Part = Part.EDGE
     every: int = 1
     words: int = 1
+    dense: bool = False
+    descending: bool = False
     doc: str = ""
 
     def __post_init__(self) -> None:
@@ -90,11 +95,20 @@ class Operand:
                              f"not {self.words!r}")
         if self.cadence is Cadence.BEAT and self.part is Part.TAIL:
             raise ValueError(f"{self.name}: a tail takes operands per group or per block, not per beat")
+        if self.dense and self.cadence is not Cadence.GROUP:
+            raise ValueError(f"{self.name}: dense words come per group, not per {self.cadence.value}")
+        if self.descending and self.cadence is not Cadence.BEAT:
+            raise ValueError(f"{self.name}: descending words come per beat, not per {self.cadence.value}")
 
     @property
     def container(self) -> int:
-        """Bits a word takes in memory: the next power of two, at least 8."""
+        """Bits a word takes by itself: the next power of two, at least 8."""
         return max(8, 1 << (self.width - 1).bit_length())
+
+    @property
+    def pitch(self) -> int:
+        """Bits from one word to the next in memory."""
+        return self.width if self.dense else self.container
 
     def words_per_row(self, *, groups: int, beats: int) -> int:
         """Words in a row of ``groups`` groups of ``beats`` beats."""

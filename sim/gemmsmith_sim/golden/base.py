@@ -133,22 +133,27 @@ class Golden(ABC, Generic[S]):
         return round_fp16(product) if self.scheme.out == "fp16" else product
 
     def pack(self, encoded: Encoded, operands: Iterable[Operand]) -> dict[str, NDArray[np.uint8]]:
-        """Memory words of those ``operands`` that belong to the matrix: name → bytes (rows, row_bytes).
+        """Those ``operands`` that belong to the matrix, as they lie in memory: name → bytes (rows, row_bytes).
 
-        Words follow each other as the hardware takes them, each in a little-endian container; K is padded
-        with zero codes to whole words. The space between rows (the stride) is the caller's.
+        K is padded with zero codes to whole words. The space between rows (the stride) is the caller's.
 
         Raises ``ValueError`` for an operand, or a width of one, that the family does not have.
         """
         self._claim(encoded)
-        packed = {}
-        for operand in operands:
-            if operand.axis is encoded.axis:
-                words = self.words(encoded, operand)
-                spare = operand.container // 8 - words.shape[2]
-                filled = np.pad(words, ((0, 0), (0, 0), (0, spare)))
-                packed[operand.name] = np.ascontiguousarray(filled.reshape(encoded.shape[0], -1))
-        return packed
+        groups = -(-encoded.shape[1] // self.scheme.k_multiple)
+        return {operand.name: in_memory(self._contained(encoded, operand), operand, groups=groups)
+                for operand in operands if operand.axis is encoded.axis}
+
+    def stream(self, encoded: Encoded, operands: Iterable[Operand]) -> dict[str, NDArray[np.uint8]]:
+        """The same in the order in which an array takes them, every word in a little-endian container: name → bytes
+        (rows, words, container bytes)."""
+        self._claim(encoded)
+        return {operand.name: self._contained(encoded, operand)
+                for operand in operands if operand.axis is encoded.axis}
+
+    def _contained(self, encoded: Encoded, operand: Operand) -> NDArray[np.uint8]:
+        words = self.words(encoded, operand)
+        return np.pad(words, ((0, 0), (0, 0), (0, operand.container // 8 - words.shape[2])))
 
     # What a family says.
 
@@ -227,6 +232,19 @@ def expect(operand: Operand, *, width: int | None = None, multiple: int = 1) -> 
 def unknown(scheme: Scheme, operand: Operand) -> ValueError:
     """The error for an operand that the family does not have."""
     return ValueError(f"{scheme.family} has no {operand.axis.value} operand called {operand.name!r}")
+
+
+def in_memory(words: NDArray[np.uint8], operand: Operand, *, groups: int) -> NDArray[np.uint8]:
+    """Words (rows, words, container bytes) in the order in which an array takes them, as bytes (rows, row_bytes) in
+    memory: see ``Operand``."""
+    rows = len(words)
+    if operand.descending:
+        beats = words.reshape(rows, groups, -1, words.shape[2])
+        words = np.concatenate([beats[:, :, :1], beats[:, :, :0:-1]], axis=2)
+    if operand.dense:
+        bits = np.unpackbits(words, axis=2, count=operand.width, bitorder="little")
+        words = np.packbits(bits.reshape(rows, -1), axis=1, bitorder="little")
+    return np.ascontiguousarray(words.reshape(rows, -1))
 
 
 def pad_k(codes: Array, multiple: int) -> Array:

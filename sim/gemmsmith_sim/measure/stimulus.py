@@ -120,8 +120,8 @@ class _Products:
         row = operand.axis is Axis.ROW
         encoded: Encoded = self._a if row else self._w
         count = self._rows if row else self._cols
-        packed = self._golden.pack(encoded, [operand])[operand.name]
-        words = packed.reshape(SIDE, count, -1, operand.container // 8).transpose(0, 2, 1, 3)
+        taken = self._golden.stream(encoded, [operand])[operand.name]
+        words = taken.reshape(SIDE, count, *taken.shape[1:]).transpose(0, 2, 1, 3)
         bits = np.unpackbits(words.reshape(SIDE, words.shape[1], -1), axis=-1, bitorder="little")
         return np.repeat(bits, SIDE, axis=0) if row else np.tile(bits, (SIDE, 1, 1))
 

@@ -84,8 +84,7 @@ def _transfer_bytes(tile: Tile, operand: Operand) -> int:
 def _words(tile: Tile, block: Job, operand: Operand) -> NDArray[np.uint8]:
     """Transfers of an operand, bytes (words, bytes of all rows or columns); zeros for those that are not wanted."""
     encoded = block.a if operand.axis is Axis.ROW else block.w
-    packed = golden_for(encoded.scheme).pack(encoded, [operand])[operand.name]
-    words = packed.reshape(len(packed), -1, operand.container // 8)
+    words = golden_for(encoded.scheme).stream(encoded, [operand])[operand.name]
     padded = np.pad(words, ((0, tile.count(operand.axis) - len(words)), (0, 0), (0, 0)))
     return padded.transpose(1, 0, 2).reshape(words.shape[1], -1)
 

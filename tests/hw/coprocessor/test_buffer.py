@@ -6,13 +6,14 @@ import pytest
 
 from busmodels.streams import Bench, watch
 from gemmsmith.coprocessor.buffer import OperandBuffer
+from gemmsmith.coprocessor.dense import DenseBuffer
 
 
 class BufferBench(Bench):
     """Writes slots of random operand words, and collects what is read."""
 
-    def __init__(self, *, rate=0.5, seed=0, cycles=20_000, **shape):
-        self.dut = OperandBuffer(**shape)
+    def __init__(self, *, kind=OperandBuffer, rate=0.5, seed=0, cycles=20_000, **shape):
+        self.dut = kind(**shape)
         super().__init__(self.dut, cycles=cycles)
         self.width, self.banks, self.bus_width = shape["width"], shape["banks"], shape["bus_width"]
         self.rng = random.Random(seed)
@@ -86,6 +87,47 @@ def test_conversion_and_order(width, bus_width, slot_words, rate):
     assert bench.out == bench.expected
     assert len(bench.out) > slot_words
     assert bench.overlapped > 0, "writing must go on while the other slot is read"
+
+
+@pytest.mark.parametrize("rate", [0.4, 1])
+@pytest.mark.parametrize(("width", "bus_width", "slot_words"), [(5, 32, 32), (5, 128, 128), (1, 32, 32), (7, 64, 16),
+                                                                (8, 32, 4), (9, 32, 16), (16, 64, 8)])
+def test_dense_words(width, bus_width, slot_words, rate):
+    """Words that begin in one bus word and end in the next, slots that begin anew in a bus word."""
+    bench = BufferBench(kind=DenseBuffer, width=width, banks=2, bus_width=bus_width, slot_words=slot_words, rate=rate)
+
+    async def fill(ctx):
+        for words in [slot_words, 1, *(bench.rng.randint(1, slot_words) for _ in range(8)), slot_words]:
+            await bench.fill(ctx, words)
+        await bench.settle(ctx)
+
+    bench.add(fill)
+    bench.run()
+    assert bench.out == bench.expected
+    assert len(bench.out) > slot_words
+
+
+@pytest.mark.parametrize("rate", [0.4, 1])
+@pytest.mark.parametrize(("width", "bus_width"), [(64, 128), (64, 32), (8, 32)])
+@pytest.mark.parametrize("beats", [2, 3, 7])
+def test_descending_groups(width, bus_width, beats, rate):
+    """The first word of each group, then the others backwards."""
+    bench = BufferBench(width=width, banks=2, bus_width=bus_width, slot_words=32, descending=True, rate=rate)
+
+    async def fill(ctx):
+        ctx.set(bench.dut.beats, beats)
+        for groups in (32 // beats, 1, 2, 3, 1, 1, 32 // beats):
+            await bench.fill(ctx, groups * beats)
+        await bench.settle(ctx)
+
+    bench.add(fill)
+    bench.run()
+    expected = []
+    for start in range(0, len(bench.expected), beats):
+        first, *others = bench.expected[start:start + beats]
+        expected += [first, *reversed(others)]
+    assert bench.out == expected
+    assert len(bench.out) > 32
 
 
 def test_slots_follow_without_a_gap():
@@ -174,3 +216,9 @@ def test_reset_empties():
 def test_refusals(change, message):
     with pytest.raises(ValueError, match=message):
         OperandBuffer(**{"width": 8, "banks": 2, "bus_width": 32, "slot_words": 16} | change)
+
+
+@pytest.mark.parametrize("width", [0, 17])
+def test_dense_width_is_checked(width):
+    with pytest.raises(ValueError, match=f"width must be 1 to 16, not {width}"):
+        DenseBuffer(width=width, banks=1, bus_width=32, slot_words=64)

@@ -38,18 +38,16 @@ class Block:
 
 
 def words_of(packed, pe, axis, row):
-    """Words of ``Golden.pack``ed operands of one matrix row, as integers."""
+    """Words of ``Golden.stream``ed operands of one matrix row, as integers."""
     words = {}
     for operand in pe.select(axis, None):
-        size = operand.container // 8
-        data = packed[operand.name][row].tobytes()
-        words[operand.name] = [int.from_bytes(data[i : i + size], "little") for i in range(0, len(data), size)]
+        words[operand.name] = [int.from_bytes(word.tobytes(), "little") for word in packed[operand.name][row]]
     return words
 
 
 def block_of(pe, golden, a, w, mode):
     """A block of encoded activations (one row) and weights (one row per column)."""
-    row, columns = golden.pack(a, pe.operands), golden.pack(w, pe.operands)
+    row, columns = golden.stream(a, pe.operands), golden.stream(w, pe.operands)
     return Block(row=words_of(row, pe, Axis.ROW, 0),
                  columns=[words_of(columns, pe, Axis.COLUMN, c) for c in range(w.shape[0])],
                  beats=pe.groups(a.shape[1]) * pe.beats(mode))

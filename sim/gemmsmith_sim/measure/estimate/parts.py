@@ -14,6 +14,7 @@ from typing import Any
 from amaranth.hdl import Shape
 
 from gemmsmith.coprocessor import Plan
+from gemmsmith.coprocessor.dense import operand_buffer
 from gemmsmith.coprocessor.loader import tag_layout
 from gemmsmith.emit.config import BuildConfig
 from gemmsmith.pe import Control
@@ -112,7 +113,7 @@ def _buffers(config: BuildConfig, fabric: Fabric) -> Features:
     """Of all operand buffers together."""
     total: Counter[str] = Counter()
     for operand, memories, footprint in _memories(config, fabric):
-        choice = _count(config, operand) * max(0, config.axi_data_width - operand.container)
+        choice = _count(config, operand) * max(0, config.axi_data_width - operand.container) * (1 + operand.dense)
         total += Counter({"one": 1, "memories": memories, "choice": choice, "luts": memories * footprint.luts,
                           "ffs": memories * footprint.ffs, "rows": memories * footprint.choices})
     return dict(total)
@@ -127,9 +128,9 @@ def _memories(config: BuildConfig, fabric: Fabric) -> list[tuple[Operand, int, F
     pe, bus = config.element(), config.axi_data_width
     plan, found = Plan(pe, bus, config.buffer_k), []
     for operand in pe.operands:
-        words, width = plan.slot_words(operand), operand.container
-        footprint = fabric.footprint(bus, 2 * min(words, words * width // bus), clocked=True)
-        found.append((operand, _count(config, operand) * max(1, width // bus), footprint))
+        buffer = operand_buffer(plan, operand, banks=_count(config, operand))
+        memories, width, rows = buffer.memories
+        found.append((operand, _count(config, operand) * memories, fabric.footprint(width, rows, clocked=True)))
     return found
 
 

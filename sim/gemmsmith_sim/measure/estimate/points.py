@@ -11,7 +11,7 @@ from gemmsmith.arith.tech import targeting
 from gemmsmith.bus.reader import AxiReader
 from gemmsmith.bus.registers import RegisterBank
 from gemmsmith.bus.writer import AxiWriter
-from gemmsmith.coprocessor.buffer import OperandBuffer
+from gemmsmith.coprocessor.dense import operand_buffer
 from gemmsmith.coprocessor.loader import Loader, tag_layout
 from gemmsmith.coprocessor.storer import Storer
 from gemmsmith.emit import BuildConfig, emit, emit_build
@@ -79,6 +79,5 @@ def components(config: BuildConfig, kind: str) -> list[Any]:
         "registers": lambda: RegisterBank(coprocessor.registers),
     }
     if kind == "buffers":
-        return [OperandBuffer(width=o.container, banks=coprocessor.tile.count(o.axis), bus_width=config.axi_data_width,
-                              slot_words=plan.slot_words(o)) for o in pe.operands]
+        return [operand_buffer(plan, o, banks=coprocessor.tile.count(o.axis)) for o in pe.operands]
     return [makers[kind]()]

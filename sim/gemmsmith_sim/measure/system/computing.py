@@ -47,13 +47,14 @@ class Computing:
         t.shown.append(max(queued + 2, t.ended + 1))
         t.beat = max(t.shown[-1] - 1, t.released[0])
 
-    def compute(self, groups: int, committed: Sequence[int], *, first: bool, last: bool) -> dict[int, int]:
-        """A chunk of ``groups`` groups whose operands arrived at ``committed``; ``first``, ``last`` of its block.
+    def compute(self, chunk: int, committed: Sequence[int]) -> dict[int, int]:
+        """A chunk of the block, whose operands arrived at ``committed``.
 
-        Returns, for each operand that the chunk brought, the cycle in which its slot was read empty.
+        Returns, for each operand whose slot ends with the chunk, the cycle in which it was read empty.
         """
-        t, beats = self.times, self._schedule.beats
-        brought = [i for i, o in enumerate(self._operands) if first or o.cadence is not Cadence.BLOCK]
+        t, beats, job = self.times, self._schedule.beats, self._job
+        groups, last = job.chunks[chunk], chunk == len(job.chunks) - 1
+        brought = [i for i, o in enumerate(self._operands) if job.brought(o, chunk)]
         warm = [i for i in brought if _in_warmup(self._operands[i])]
         load = max([t.beat + 1, *(self._available(i, committed) for i in warm)])
         if warm:
@@ -63,9 +64,11 @@ class Computing:
         group_before = first_end + (groups - 2) * self._step if groups > 1 else start - 1
 
         freed = {}
-        for i in brought:
-            operand = self._operands[i]
-            words, end = self._job.words(operand, groups), t.beat
+        for i, operand in enumerate(self._operands):
+            block = operand.cadence is Cadence.BLOCK
+            if block and i not in brought:
+                continue
+            words, end = job.words(operand, groups), t.beat
             if i in warm:
                 before, end = load + words - 2, load + words - 1
             elif operand.cadence is Cadence.BEAT:
@@ -73,7 +76,8 @@ class Computing:
             else:
                 before = first_end + ((words - 1) * operand.every - 1) * self._step
             # A slot is empty when its last word is fetched, which is when the word before it is taken.
-            freed[i] = max(before if words > 1 else t.popped[i], committed[i] + 1)
+            if block or last or job.brought(operand, chunk + 1):
+                freed[i] = max(before if words > 1 else t.popped[i], committed[i] + 1)
             t.popped[i] = end
         if last:
             self._end_block()

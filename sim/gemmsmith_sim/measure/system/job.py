@@ -108,23 +108,31 @@ class Job:
 
     def bus_words(self, operand: Operand, groups: int) -> int:
         """Bus words of a line of ``groups`` groups."""
-        return -(-self.words(operand, groups) * operand.container // self.config.axi_data_width)
+        return -(-self.words(operand, groups) * operand.pitch // self.config.axi_data_width)
 
     def read_words(self, operand: Operand) -> int:
         """Bus words that a row of A or W takes each time it is read."""
-        chunks = self.chunks[:1] if operand.cadence is Cadence.BLOCK else self.chunks
-        return sum(self.bus_words(operand, groups) for groups in chunks)
+        loads = (self.brought(operand, chunk) for chunk in range(len(self.chunks)))
+        return sum(self.bus_words(operand, groups) for groups in loads if groups)
+
+    def brought(self, operand: Operand, chunk: int) -> int:
+        """Groups whose words are loaded with a chunk: of dense words those of several chunks, then none for a while."""
+        chunks = self.plan.span(operand) // self.plan.groups
+        if operand.cadence is Cadence.BLOCK:
+            chunks = len(self.chunks)
+        return 0 if chunk % chunks else sum(self.chunks[chunk:chunk + chunks])
 
     def lines(self, operand: int, block: int, chunk: int) -> tuple[Bursts, ...]:
         """The lines of an operand (by number) that a block of its axis reads for a chunk; none if it needs no more."""
         o = self.pe.operands[operand]
-        if chunk and o.cadence is Cadence.BLOCK:
+        groups = self.brought(o, chunk)
+        if not groups:
             return ()
         longest, stride = self.config.max_burst, self._stride_words(o)
         row = self._addresses[o.name] // self.bus_bytes + block * self.count(o.axis) * stride
-        first = row + chunk * self.bus_words(o, self.plan.groups)
+        first = row + chunk * self.plan.groups // self.plan.span(o) * self.bus_words(o, self.plan.span(o))
         return _split_lines(first % longest, stride % longest, self.wanted(o.axis, block),
-                            self.bus_words(o, self.chunks[chunk]), longest)
+                            self.bus_words(o, groups), longest)
 
     def output_rows(self, row_block: int, column_block: int) -> tuple[OutputRow, ...]:
         """The rows that a block of outputs writes."""

@@ -65,9 +65,9 @@ class _Pipeline:
         queued = reading.begin_block(max(computing.times.shown[0], writing.times.shown[0]))
         computing.begin_block(queued)
         block = {Axis.ROW: row, Axis.COLUMN: column}
-        for chunk, groups in enumerate(job.chunks):
+        for chunk in range(len(job.chunks)):
             committed = [reading.load(i, job.lines(i, block[o.axis], chunk)) for i, o in enumerate(job.pe.operands)]
-            freed = computing.compute(groups, committed, first=chunk == 0, last=chunk == len(job.chunks) - 1)
+            freed = computing.compute(chunk, committed)
             for operand, cycle in freed.items():
                 reading.free(operand, cycle)
         released = writing.store(queued, computing.done, job.output_rows(row, column))

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from gemmsmith.coprocessor.dense import operand_buffer
 from gemmsmith.schemes import Axis, Cadence, Operand
 
 from .job import Job
@@ -31,13 +32,12 @@ class BufferTraffic:
 
 def buffer_traffic(job: Job, operand: Operand) -> BufferTraffic:
     """Each bus word that is read from memory is written once; each operand word is read once a block, in all banks."""
-    width = job.config.axi_data_width
-    banks, parts = job.count(operand.axis), max(1, operand.container // width)
+    bus, banks = job.config.axi_data_width, job.count(operand.axis)
+    parts, width, rows = operand_buffer(job.plan, operand, banks=banks).memories
     fetches = job.blocks(Axis.ROW) * job.blocks(Axis.COLUMN) * job.words(operand, job.groups)
     return BufferTraffic(
         operand=operand.name, memories=banks * parts, width=width,
-        capacity=2 * job.plan.slot_words(operand) * operand.container // parts,
-        bits_written=_reads(job, operand) * job.read_words(operand) * width,
+        capacity=width * rows, bits_written=_reads(job, operand) * job.read_words(operand) * bus,
         bits_read=fetches * banks * parts * width, words=fetches * banks)
 
 
