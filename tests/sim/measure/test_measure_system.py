@@ -45,8 +45,8 @@ WIDER = {
     "anda-m6": {"rows": "4", "cols": "4", "axi_data_width": "512", "buffer_k": "64", "m_max": "16", "outstanding": "3"},
 }
 # M × N × K: single outputs, tails of every size, prefill, decode, one chunk and many, more rows than one run of bursts.
-SHAPES = ((1, 1, 1), (3, 3, 70), (1, 64, 512), (17, 19, 130), (32, 33, 257), (5, 100, 1), (64, 8, 64), (9, 10, 2049), (1, 3, 8500),
-          (1, 37, 1500), (40, 40, 300))
+SHAPES = ((1, 1, 1), (3, 3, 70), (1, 64, 512), (17, 19, 130), (32, 33, 257), (5, 100, 1), (64, 8, 64), (9, 10, 2049),
+          (1, 37, 1500), (40, 40, 300), (1, 3, 8500))
 FEW = ((1, 1, 1), (17, 19, 130), (1, 37, 700), (40, 8, 300))
 TIMINGS = (MemoryTiming(), MemoryTiming(read_latency=47, write_latency=90, outstanding=4))
 CLOSE = 0.01
