@@ -34,6 +34,7 @@ class FloatAdd(wiring.Component):
     Parameters
     ----------
     stages: registers from input to output, 0 to 7; the last one is at the output.
+    stored: whether that last one is left to whoever stores the sum; then the latency is ``stages`` − 1.
 
     Members
     -------
@@ -44,19 +45,19 @@ class FloatAdd(wiring.Component):
     ValueError: if ``stages`` is none of those.
     """
 
-    def __init__(self, *, stages: int = 3):
+    def __init__(self, *, stages: int = 3, stored: bool = False):
         check_stages(stages, _PLACES)
-        self._stages = stages
+        self._places = tuple(place for place in _PLACES[stages] if not (stored and place == "out"))
         super().__init__({"a": In(FP32.width), "b": In(FP32.width), "o": Out(FP32.width)})
 
     @property
     def latency(self) -> int:
         """Cycles from the input to the output."""
-        return self._stages
+        return len(self._places)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        stages = Stages(m, _PLACES[self._stages])
+        stages = Stages(m, self._places)
 
         swapped = stages.wire("swapped", self.a[:31] < self.b[:31])
         differ = self.a[31] ^ self.b[31]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
@@ -9,6 +10,8 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from gemmsmith.arith.float_stages import Stages, check_stages, normalize
+from gemmsmith.arith.tech import leaf
+from gemmsmith.arith.tech.portable import Row, add_neighbours
 from gemmsmith.arith.round import FP16, FP32, FloatShape, RoundToFloat
 
 _PLACES = {
@@ -34,6 +37,8 @@ _PLACES = {
 """Where to cut for a number of pipeline stages, so that the stages are about equally long, by the narrower factor: FP16
 has fewer rows to add and must be normalized first."""
 
+_NOTHING = Const(0, 0)
+
 
 def recode_digits(multiplier: Value) -> Value:
     """Radix-4 digits −1, 0, 1, 2 of an unsigned number, each as two bits that hold the digit plus one.
@@ -46,50 +51,50 @@ def recode_digits(multiplier: Value) -> Value:
     return (multiplier + Const((4**digits - 1) // 3, 2 * digits))[: 2 * digits]
 
 
-def multiply_digits(stages: Stages, a: Value, digits: Value, **along: Value) -> tuple[Value, ...]:
-    """The exact product of an unsigned number and recoded digits, then whatever was given in ``along``, delayed as
-    much.
+def multiply_digits(stages: Stages, a: Value, digits: Value, *, more: Value = _NOTHING,
+                    **along: Value) -> tuple[Value, ...]:
+    """The exact product of a number, signed or not, and recoded digits, then whatever was given in ``along``, delayed
+    as much. ``more``, an unsigned number, is added to it.
 
-    The rows are added in a balanced tree that can be cut at the places ``level_0`` (the rows themselves), ``level_1``
-    and so on. The product has ``len(a) + len(digits)`` bits, of which the top ones are zero.
+    Can be cut as ``sum_rows`` can. The product has ``len(a) + len(digits)`` bits, of which the top ones repeat its
+    sign.
     """
-    terms: list[_Term] = []
+    above = a[-1] if a.shape().signed else Const(0, 1)
+    rows: list[Value] = []
     correction = Const(0, 0)
     for k in range(0, len(digits), 2):
         zero_or_minus, odd = ~digits[k + 1], digits[k]
         minus = zero_or_minus & ~odd
-        single, double = Cat(a, 0), Cat(0, a)
+        single, double = Cat(a, above), Cat(0, a)
         row = Mux(zero_or_minus, (~single) & minus.replicate(len(single)), Mux(odd, double, single))
+        sign = row[-1] if a.shape().signed else minus
         # The one that completes a negation stands two places below the next row, where nothing else does.
-        terms.append(_Term(max(0, k - 2), stages.wire("row", Cat(correction, row, minus))))
+        rows.append(stages.wire("row", Cat(correction, row, sign).as_signed()))
         correction = Cat(minus, Const(0, 1))
-
-    for level in range(len(terms)):
-        rows = {f"row_{k}": term.value for k, term in enumerate(terms)}
-        delayed = stages(f"level_{level}", **rows, **along)
-        terms = [_Term(term.place, value) for term, value in zip(terms, delayed, strict=False)]
-        along = dict(zip(along, delayed[len(terms) :], strict=True))
-        if len(terms) == 1:
-            break
-        terms = [_add(stages, *terms[k : k + 2]) for k in range(0, len(terms), 2)]
-    return terms[0].value[: len(a) + len(digits)], *along.values()
+    terms = [(max(0, 2 * k - 2), row) for k, row in enumerate(rows)]
+    if len(more):
+        terms.append((0, Cat(more, Const(0, 1)).as_signed()))
+    return sum_rows(stages, terms, len(a) + len(digits), **along)
 
 
-class _Term(NamedTuple):
-    """A summand in two's complement, ``value`` · 2^``place``."""
+def sum_rows(stages: Stages, rows: Sequence[Row], width: int, **along: Value) -> tuple[Value, ...]:
+    """Σ row · 2^place modulo 2^width of pairs (place, signed row), then ``along``.
 
-    place: int
-    value: Value
-
-
-def _add(stages: Stages, low: _Term, high: _Term | None = None) -> _Term:
-    """The sum. The places below the higher summand pass by the adder, which also keeps Yosys from merging a whole
-    tree of carry chains into one multi-operand sum made of gates."""
-    if high is None:
-        return low
-    offset = high.place - low.place
-    total = low.value[offset:].as_signed() + high.value.as_signed()
-    return _Term(low.place, stages.wire("sum", Cat(low.value[:offset], total)))
+    The rows are added in a balanced tree that can be cut at the places ``level_0`` (the rows themselves), ``level_1``
+    and so on.
+    """
+    level = 0
+    while True:
+        values = {f"row_{k}": value for k, (_, value) in enumerate(rows)}
+        delayed = stages(f"level_{level}", **values, **along)
+        rows = [(place, value) for (place, _), value in zip(rows, delayed, strict=False)]
+        along = dict(zip(along, delayed[len(rows):], strict=True))
+        if len(rows) == 1:
+            return rows[0][1][:width], *along.values()
+        if not any(stages.cuts(f"level_{k}") for k in range(level + 1, len(rows).bit_length() + level + 1)):
+            return leaf("sum_rows")(stages.module, rows, width), *along.values()
+        rows = [add_neighbours(stages.module, rows[k : k + 2]) for k in range(0, len(rows), 2)]
+        level += 1
 
 
 class FloatMultiply(wiring.Component):

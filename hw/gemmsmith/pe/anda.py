@@ -8,8 +8,8 @@ from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib.memory import Memory
 
 from gemmsmith.arith.float_add import FloatAdd
-from gemmsmith.arith.float_convert import FloatToHalf, IntToFloat
-from gemmsmith.arith.float_multiply import FloatMultiply
+from gemmsmith.arith.float_convert import FloatToHalf
+from gemmsmith.arith.float_scale import ScaleInteger
 from gemmsmith.arith.round import FP16, FP32
 from gemmsmith.arith.serial import SerialAccumulator, SerialNegator
 from gemmsmith.arith.sum import cuts, delay, levels
@@ -21,19 +21,18 @@ WEIGHT = 4
 """Bits of a weight code."""
 DIGIT_SUM = WEIGHT + levels(LANES)
 """Bits of Σ digit · weight over the lanes: −512 … 448."""
-HALF_STAGES = 1
+HALF_STAGES = 2
 
 
 class TailStages(NamedTuple):
-    """Pipeline registers of the tail's parts; ``read`` in front of the adder."""
+    """Pipeline registers of the tail's parts; ``read`` in front of the adder; the adder's last is the accumulator."""
 
-    convert: int
     scale: int
     read: int
     add: int
 
 
-TAIL_STAGES = {4: TailStages(2, 4, 0, 4), 8: TailStages(5, 8, 1, 7)}
+TAIL_STAGES = {2: TailStages(2, 0, 2), 3: TailStages(2, 0, 3), 4: TailStages(4, 0, 4), 8: TailStages(9, 1, 7)}
 """By the length of the accumulator's loop, ``read + add``: a core may have a result every so many cycles."""
 
 
@@ -86,14 +85,14 @@ class AndaElement(ProcessingElement):
         )
         self.group = LANES
         self.result = Cadence.GROUP
-        self.result_width = DIGIT_SUM + 1 + m_max
+        self.result_width = DIGIT_SUM + m_max
         self.row_payload = LANES
         self.column_payload = LANES * WEIGHT
         self.modes = range(1, m_max + 1)
         self.edge_latency = SerialNegator.latency
         self.core_latency = stages + 1
         self.tail_loop = tail_loop
-        self.tail_latency = sum(TAIL_STAGES[tail_loop])
+        self.tail_latency = sum(TAIL_STAGES[tail_loop]) - 1
         if scheme.out == "fp16":
             self.tail_latency += HALF_STAGES
 
@@ -175,7 +174,7 @@ class AndaCore(Core):
             serial.last.eq(self.ctl.last),
             serial.words.eq(invert_signs(self.w)),
             serial.gates.eq(~self.a),
-            self.o.eq(serial.o),
+            self.o.eq(serial.o[:-1]),  # not −2^(result_width − 1)
         ]
         return m
 
@@ -192,29 +191,24 @@ class AndaTail(Tail):
         m = Module()
         pe, half = self.pe, self.pe.scheme.out == "fp16"
         cuts = TAIL_STAGES[pe.tail_loop]
-        m.submodules.convert = convert = IntToFloat(width=pe.result_width, exponent_width=6, stages=cuts.convert)
-        m.submodules.scale = scale = FloatMultiply(b_shape=FP16, stages=cuts.scale)
-        m.submodules.add = add = FloatAdd(stages=cuts.add)
+        m.submodules.scale = scale = ScaleInteger(width=pe.result_width, exponent_width=6, stages=cuts.scale)
+        m.submodules.add = add = FloatAdd(stages=cuts.add, stored=True)
         m.submodules.accumulators = accumulators = Memory(shape=FP32.width, depth=self.share, init=[])
         read, write = accumulators.read_port(domain="comb"), accumulators.write_port()
 
-        reading = convert.latency + scale.latency
+        reading = scale.latency
         added = reading + cuts.read + add.latency
         tags = [self.ctl]
         for i in range(added):
             tags.append(Signal.like(self.ctl, name=f"tag_{i + 1}"))
             m.d.sync += tags[-1].eq(tags[-2])
-        # A core's next result may come in the cycle in which its sum leaves the adder, too late for the memory.
-        forward = Signal()
-        m.d.sync += forward.eq(tags[added - 1].valid & (tags[added - 1].index == tags[reading - 1].index))
-        base = Mux(tags[reading].first, 0, Mux(forward, add.o, read.data))
+        base = Mux(tags[reading].first, 0, read.data)
 
         m.d.comb += [
             # A core's result is S · 2^(m_max − M), a mantissa's last bit weighs 2^(E − 15 − (M − 1)): M cancels.
-            convert.i.eq(self.i),
-            convert.exponent.eq(self.a_exponent - (FP16.bias - 1 + pe.m_max)),
-            scale.a.eq(convert.o),
-            scale.b.eq(delay(m, self.w_scale, convert.latency, name="w_scale", reset_less=True)),
+            scale.i.eq(self.i),
+            scale.exponent.eq(self.a_exponent - (FP16.bias - 1 + pe.m_max)),
+            scale.scale.eq(self.w_scale),
             read.addr.eq(tags[reading].index),
             add.a.eq(delay(m, base, cuts.read, name="base", reset_less=True)),
             add.b.eq(delay(m, scale.o, cuts.read, name="scaled", reset_less=True)),
@@ -222,10 +216,10 @@ class AndaTail(Tail):
             write.data.eq(add.o),
             write.en.eq(tags[added].valid),
         ]
-        done = tags[added].valid & tags[added].last
+        done, output = tags[added].valid & tags[added].last, add.o
         if half:
-            m.submodules.half = to_half = FloatToHalf(stages=HALF_STAGES)
-            m.d.comb += to_half.i.eq(add.o)
-            done = delay(m, done, HALF_STAGES, name="done")
-        m.d.comb += [self.o.eq(to_half.o if half else add.o), self.o_valid.eq(done)]
+            m.submodules.half = to_half = FloatToHalf(stages=1)
+            m.d.comb += to_half.i.eq(delay(m, output, 1, name="sum", reset_less=True))
+            done, output = delay(m, done, HALF_STAGES, name="done"), to_half.o
+        m.d.comb += [self.o.eq(output), self.o_valid.eq(done)]
         return m

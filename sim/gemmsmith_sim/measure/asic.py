@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .hierarchy import FlatModule, Module, module_tree
+from .liberty.adder import FULL_ADDERS, full_adder_rule
 from .liberty.boundary import boundary, constant_cell
 from .liberty.model import Library
 from .liberty.write import mapping_liberty
@@ -30,6 +31,9 @@ class _Style:
     abc: str
 
 
+_ADDER_RULE = "full_adder.v"
+_LONG = ("cells.lib", "ripple.v")
+"""Files that a result does not quote."""
 _CLEAN = "strash; &get -n; &fraig -x; &put; scorr; dc2"
 _STYLES = {
     "area": _Style(
@@ -123,10 +127,10 @@ def synthesize_asic(
     files = check_sources(sources)
     check_top(top)
     inputs = _inputs(library, style)
-    script = _script(files, top, library, style)
+    script = _script(files, top, library, style, inputs)
 
     def describe(work: Path, log: Path) -> dict[str, Any]:
-        said = script + _comments({name: inputs[name] for name in ("abc.script", "abc.constr")})
+        said = script + _comments({name: text for name, text in inputs.items() if name not in _LONG})
         return {"top": top, "library": library.name, "library_sha256": library.sha256, "style": style,
                 **_count(work, log, top, library), "script": said}  # fmt: skip
 
@@ -150,10 +154,14 @@ def _inputs(library: Library, style: str) -> dict[str, str]:
         "abc.script": f"{_STYLES[style].abc}\n",
         "abc.constr": f"set_driving_cell {around.driver}\nset_load {around.output_load_ff:g}\n",
     }
-    return {**inputs, "ripple.v": _RIPPLE} if _STYLES[style].adders == "ripple.v" else inputs
+    if _STYLES[style].adders == "ripple.v":
+        inputs["ripple.v"] = _RIPPLE
+    if rule := full_adder_rule(library):
+        inputs[_ADDER_RULE] = rule
+    return inputs
 
 
-def _script(files: Sequence[Path], top: str, library: Library, style: str) -> str:
+def _script(files: Sequence[Path], top: str, library: Library, style: str, inputs: Mapping[str, str]) -> str:
     adders = f"-extra-map {_STYLES[style].adders}"
     constants = [
         f"-{option} {cell} {pin}"
@@ -165,6 +173,8 @@ def _script(files: Sequence[Path], top: str, library: Library, style: str) -> st
         *read_commands(files),
         "read_liberty -lib cells.lib",  # so that the directions of their pins are known
         f"hierarchy -check -top {top}",
+        *([f"chtype -set {FULL_ADDERS} t:*_{FULL_ADDERS}", f"techmap -map {_ADDER_RULE}"] if _ADDER_RULE in inputs
+          else []),
         f"synth -flatten -booth {adders} -top {top} -run :fine",
         "opt -full",
         f"synth {adders} -run fine:check",

@@ -67,44 +67,52 @@ class _Columns:
         if weight < len(self._columns):
             bisect.insort(self._columns[weight], _Bit(time, next(self._serial), inverted, value))
 
+    def two_rows(self) -> tuple[Value, Value]:
+        """Two numbers of the same sum, modulo 2 to the number of columns."""
+        # Not a column at a time: its carries would ripple through the next ones. Heights as by Dadda (1965).
+        for height in (19, 13, 9, 6, 4, 3, 2):
+            for weight, column in enumerate(self._columns):
+                self._reduce(weight, column, height)
+        bits = [[_true(bit) for bit in column] + [Const(0, 1)] * (2 - len(column)) for column in self._columns]
+        low, high = (Cat(column[k] for column in bits) for k in (0, 1))
+        return low, high
+
+    def _reduce(self, weight: int, column: list[_Bit], height: int) -> None:
+        """Adds up bits of a column, those that arrive first, until ``height`` are left."""
+        while len(column) > height:
+            # One too many: two are added, so as not to wait for a carry that comes in.
+            taken, time = _earliest(column, 2 if len(column) == height + 1 > 2 else 3)
+            self._add(weight, taken, time)
+            for bit in taken:
+                column.remove(bit)
+
     def total(self) -> Value:
         """The sum, modulo 2 to the number of columns: three bits of a column at a time, those that arrive first, until
         one is left. The carries of the last ones ripple."""
         for weight, column in enumerate(self._columns):
-            while len(column) > 1:
-                if len(column) == 2:
-                    self._half_add(weight, *column)
-                    del column[:2]
-                else:
-                    taken, time = _earliest(column)
-                    self._full_add(weight, taken, time)
-                    for bit in taken:
-                        column.remove(bit)
+            self._reduce(weight, column, 1)
         return Cat(_true(column[0]) if column else Const(0, 1) for column in self._columns)
 
-    def _half_add(self, weight: int, a: _Bit, b: _Bit) -> None:
-        low, high = Signal(name="half_sum"), Signal(name="half_carry")
-        self._m.d.comb += [low.eq(_true(a) ^ _true(b)), high.eq(_true(a) & _true(b))]
-        self.add(weight, low, time=b.time + SUM_DELAY)
-        self.add(weight + 1, high, time=b.time + CARRY_DELAY)
-
-    def _full_add(self, weight: int, bits: Sequence[_Bit], time: int) -> None:
+    def _add(self, weight: int, bits: Sequence[_Bit], time: int) -> None:
+        """Two or three bits; a full adder with a constant is smaller than the gates of a half adder."""
         inverted = sum(bit.inverted for bit in bits) > 1
+        values = [~bit.value if bit.inverted != inverted else bit.value for bit in bits]
+        values += [Const(inverted, 1)] * (3 - len(values))
         adder = MirrorAdder()
-        inputs = {port: ~bit.value if bit.inverted != inverted else bit.value
-                  for port, bit in zip("abc", bits, strict=True)}
-        place(self._m, f"adder_{next(self._serial)}", adder, clocked=False, **inputs)
+        place(self._m, f"adder_{next(self._serial)}", adder, clocked=False, **dict(zip("abc", values, strict=True)))
         self.add(weight, adder.sum_n, time=time + SUM_DELAY, inverted=not inverted)
         self.add(weight + 1, adder.carry_n, time=time + CARRY_DELAY, inverted=not inverted)
 
 
-def _earliest(column: Sequence[_Bit]) -> tuple[Sequence[_Bit], int]:
-    """Three bits that can be added first, and when; bits of one kind need no inverter."""
-    choices = [(column[:3], column[2].time + INVERTER_DELAY)]
+def _earliest(column: Sequence[_Bit], count: int) -> tuple[Sequence[_Bit], int]:
+    """``count`` bits that can be added first, or two if there are no more, and when; bits of one kind need no
+    inverter."""
+    first = column[:count]
+    choices = [(first, first[-1].time + INVERTER_DELAY)]
     for inverted in (False, True):
-        alike = [bit for bit in column if bit.inverted is inverted][:3]
-        if len(alike) == 3:
-            choices.append((alike, alike[2].time))
+        alike = [bit for bit in column if bit.inverted is inverted][:len(first)]
+        if len(alike) == len(first):
+            choices.append((alike, alike[-1].time))
     return min(choices, key=lambda choice: choice[1])
 
 
@@ -131,3 +139,23 @@ def gated_accumulate(m: Module, words: Sequence[Value], gates: Sequence[Value], 
     for k in range(width):
         columns.add(k, row[k], time=KEPT_TIME)
     return (columns.total() ^ subtract.replicate(width)).as_signed()
+
+
+@variant("sum_rows", "asic")
+def sum_rows(m: Module, rows: Sequence[portable.Row], width: int) -> Value:
+    """Three rows become two until two are left; what adds those is left to synthesis."""
+    if len(rows) < 3:
+        return portable.sum_rows(m, rows, width)
+    columns = _Columns(m, width)
+    ones = 0
+    for place_, value in rows:
+        # −2^top · bit = 2^top · ~bit − 2^top: the constants of all rows are one more.
+        for k, bit in enumerate(value):
+            sign = k == len(value) - 1
+            columns.add(place_ + k, bit, inverted=sign)
+            ones -= sign << place_ + k
+    for k in range(width):
+        if ones >> k & 1:
+            columns.add(k, Const(1, 1))
+    low, high = columns.two_rows()
+    return (low + high)[:width]

@@ -60,6 +60,36 @@ def gated_accumulate(m: Module, words: Sequence[Value], gates: Sequence[Value], 
     return leaf("accumulate")(m, kept, clear, total, subtract)
 
 
+Row = tuple[int, Value]
+"""A summand: ``(place, value)`` is value · 2^place, of a signed value."""
+
+
+@variant("sum_rows")
+def sum_rows(m: Module, rows: Sequence[Row], width: int) -> Value:
+    """Σ value · 2^place over one row or more, modulo 2^width; unsigned, combinational."""
+    while len(rows) > 1:
+        rows = [add_neighbours(m, rows[k:k + 2]) for k in range(0, len(rows), 2)]
+    return fitted(rows[0], width)
+
+
+def add_neighbours(m: Module, rows: Sequence[Row]) -> Row:
+    """The sum of one row or two. The places below the higher one pass by the adder, which also keeps Yosys from merging
+    a whole tree of carry chains into one multi-operand sum made of gates."""
+    if len(rows) == 1:
+        return rows[0]
+    (low_place, low), (high_place, high) = sorted(rows, key=lambda row: row[0])
+    offset = high_place - low_place
+    total = Cat(low[:offset], low[offset:].as_signed() + high).as_signed()
+    return low_place, stage(m, total, registered=False, name="sum")
+
+
+def fitted(row: Row, width: int) -> Value:
+    """A row as ``width`` bits."""
+    place, value = row
+    extended = Cat(Const(0, place), value, value[-1].replicate(max(0, width - place - len(value))))
+    return extended[:width]
+
+
 def gated(word: Value, gate: Value) -> Value:
     """``word`` if ``gate``, else 0; signed."""
     return (word.as_unsigned() & gate.replicate(len(word))).as_signed()

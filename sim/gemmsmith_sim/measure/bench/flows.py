@@ -45,9 +45,13 @@ class Flow(ABC):
         """Name of a job of this flow."""
         return f"{what} {unit.title} on {self.title}"
 
+    def emission(self, unit: Unit) -> Job:
+        """The job that writes a unit's Verilog."""
+        return Job(unit.emission, steps.EMIT, {"config": unit.config.model_dump()})
+
     @abstractmethod
     def jobs(self, unit: Unit) -> list[Job]:
-        """What measures a unit, given its emission."""
+        """What measures a unit, its emission included."""
 
     @abstractmethod
     def fields(self, unit: Unit, outcomes: Mapping[str, Outcome]) -> dict[str, Json]:
@@ -70,17 +74,18 @@ class FpgaFlow(Flow):
                     seeds=tuple(seeds) if target in ROUTERS else ()) for choice in dsp]
 
     def jobs(self, unit: Unit) -> list[Job]:
+        emission = self.emission(unit)
         synth = Job(self.name(unit, "synthesise"), steps.SYNTHESIZE,
-                    {"target": self.target, "dsp": self.variant == "dsp"}, {"verilog": unit.emission})
+                    {"target": self.target, "dsp": self.variant == "dsp"}, {"verilog": emission.name})
         if not self.seeds:
-            return [synth]
+            return [emission, synth]
         need = {"synthesis": synth.name}
         placings = [Job(f"{self.name(unit, 'place')}, seed {seed}", steps.place_seed_step(self.target),
                         {"target": self.target, "seed": seed}, need) for seed in self.seeds]
         summary = Job(self.name(unit, "sum up"), steps.place_step(self.target),
                       {"target": self.target, "seeds": list(self.seeds)},
                       {**need, "fmax": [job.name for job in placings]})
-        return [synth, *placings, summary]
+        return [emission, synth, *placings, summary]
 
     def fields(self, unit: Unit, outcomes: Mapping[str, Outcome]) -> dict[str, Json]:
         synth = outcomes[self.name(unit, "synthesise")].value
@@ -116,15 +121,21 @@ class AsicFlow(Flow):
         return [cls(target=f"{ASIC}{library}", variant=style, library=library, files=tuple(files), sha256=sha256,
                     energy=energy, glitches=glitches) for style in STYLES]
 
+    def emission(self, unit: Unit) -> Job:
+        """With the leaf structures of standard cells, whatever the unit was built for."""
+        config = unit.config.model_copy(update={"target": "asic"})
+        return Job(f"{unit.emission} for standard cells", steps.EMIT, {"config": config.model_dump()})
+
     def jobs(self, unit: Unit) -> list[Job]:
         library = {"name": self.library, "files": [str(file) for file in self.files], "sha256": self.sha256}
+        emission = self.emission(unit)
         mapping = Job(self.name(unit, "map"), steps.MAP, {"library": library, "style": self.variant},
-                      {"verilog": unit.emission})
+                      {"verilog": emission.name})
         need = {"mapped": mapping.name}
-        jobs = [mapping, Job(self.name(unit, "time"), steps.TIME, {"library": library}, need)]
+        jobs = [emission, mapping, Job(self.name(unit, "time"), steps.TIME, {"library": library}, need)]
         if self.energy and unit.level in energy.LEVELS:
             jobs.append(Job(self.name(unit, "energy of"), steps.ENERGY,
-                            {"library": library, "config": unit.config.model_dump(), "glitches": self.glitches}, need))
+                            {"library": library, **emission.arguments, "glitches": self.glitches}, need))
         return jobs
 
     def fields(self, unit: Unit, outcomes: Mapping[str, Outcome]) -> dict[str, Json]:

@@ -57,7 +57,7 @@ class Plan:
     def _unit_jobs(self, unit: Unit) -> list[Job]:
         """What is asked of a unit whatever the target."""
         config, scheme = unit.config.model_dump(), unit.config.scheme
-        jobs = [Job(unit.emission, steps.EMIT, {"config": config}), Job(_error(unit), steps.ERROR, {"scheme": scheme})]
+        jobs = [Job(_error(unit), steps.ERROR, {"scheme": scheme})]
         if self.perplexity_tokens:
             jobs.append(Job(_perplexity(unit), steps.PERPLEXITY, {"scheme": scheme, "tokens": self.perplexity_tokens}))
         if unit.level == "coprocessor":
