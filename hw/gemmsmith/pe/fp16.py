@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
 from gemmsmith.arith.float_accumulate import EXPONENT_WIDTH, PRODUCT_WIDTH, SUM_WIDTH, FloatAccumulator
 from gemmsmith.arith.float_convert import FloatToHalf
@@ -76,17 +76,21 @@ class Fp16Edge(Edge):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         row = self.axis is Axis.ROW
-        code = Signal(FP16.width, reset_less=True)
-        m.d.sync += code.eq(self.a_code if row else self.w_code)
-        factor = unpack(Stages(m), code, FP16)
-        exponent = (factor.exponent + SMALLEST)[:EXPONENT]
-        significand = factor.significand
+        significand, exponent, sign = decode(m, self.a_code if row else self.w_code)
         m.d.sync += self.o.eq(Cat(significand if row else Cat(recode_digits(significand), significand[-1]),
-                                  exponent, code[-1]))
+                                  exponent, sign))
         m.d.sync += self.flag.eq(self.ctl.valid & (self.a_code if row else self.w_code)[10:15].all())
         if row:
             m.d.comb += self.ctl_o.eq(delay(m, self.ctl, self.pe.edge_latency, name="ctl"))
         return m
+
+
+def decode(m: Module, code: Value) -> tuple[Value, Value, Value]:
+    """Significand, normalized or zero, exponent (see ``EXPONENT``) and sign of an FP16 code, a cycle later."""
+    held = Signal(FP16.width, name="held_code", reset_less=True)
+    m.d.sync += held.eq(code)
+    factor = unpack(Stages(m), held, FP16)
+    return factor.significand, (factor.exponent + SMALLEST)[:EXPONENT], held[-1]
 
 
 class Fp16Core(Core):
