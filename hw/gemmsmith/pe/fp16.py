@@ -114,18 +114,23 @@ class Fp16Core(Core):
         return m
 
 
+def sum_code(word: Value) -> Value:
+    """FP32 code of an accumulator's sum, significand and exponent side by side."""
+    significand, exponent = word[:SUM_WIDTH], word[SUM_WIDTH:]
+    sign = significand[-1]
+    magnitude = Mux(sign, -significand.as_signed(), significand)[:FP32.precision + 1]
+    # A magnitude of 2^24 carries into the exponent, its fraction is zero. The unit of the sum is 2^(exponent − 72).
+    biased = exponent + (FP32.bias + FP32.fraction_bits - 72 - 1) + magnitude[FP32.fraction_bits:]
+    return Mux(significand.any(), Cat(magnitude[:FP32.fraction_bits], biased[:8], sign), 0)
+
+
 class Fp16Tail(Tail):
     """Two's complement → FP32 code, exactly; with ``out=fp16`` one rounding more."""
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        significand, exponent = self.i[:SUM_WIDTH], self.i[SUM_WIDTH:]
-        sign = significand[-1]
-        magnitude = Mux(sign, -significand.as_signed(), significand)[:FP32.precision + 1]
-        # A magnitude of 2^24 carries into the exponent, its fraction is zero. The unit of the sum is 2^(exponent − 72).
-        biased = exponent + (FP32.bias + FP32.fraction_bits - 72 - 1) + magnitude[FP32.fraction_bits:]
         code = Signal(FP32.width, reset_less=True)
-        m.d.sync += code.eq(Mux(significand.any(), Cat(magnitude[:FP32.fraction_bits], biased[:8], sign), 0))
+        m.d.sync += code.eq(sum_code(self.i))
         out, latency = code, 1
         if self.pe.scheme.out == "fp16":
             m.submodules.half = half = FloatToHalf(stages=HALF_STAGES)

@@ -32,8 +32,8 @@ class Fp16Dot(Scheme):
     family: ClassVar[str] = "fp16dot"
     pattern: ClassVar[str] = r"fp16dot-g4-align24_trunc-w_fp16-acc_exact-out_(?P<out>fp32|fp16)"
     summary: ClassVar[str] = "FP16 activations and weights, four products aligned and added at once, exact accumulator"
-    source: ClassVar[str] = ("IEEE 754-2019, binary16; aligned and truncated as in matrix units of GPUs (Fasi et al., 2021, "
-                             "PeerJ Computer Science 7:e330); number of places and exact accumulator are ours")
+    source: ClassVar[str] = ("IEEE 754-2019, binary16; aligned and truncated as in matrix units of GPUs (Fasi et al., "
+                             "PeerJ Computer Science 7:e330, 2021); number of places and exact accumulator are ours")
     group: ClassVar[int] = 4
     """Products that are aligned to each other."""
     places: ClassVar[int] = 24
