@@ -6,7 +6,7 @@ from functools import singledispatch
 
 import numpy as np
 
-from gemmsmith.schemes import Anda, Axis, Fp16, Int8, Scheme
+from gemmsmith.schemes import Anda, Axis, Fp16, Fp16Dot, FpInt, Int8, Scheme
 from gemmsmith_sim.golden import Encoded
 
 ODD_FP16 = np.array([0x0000, 0x8000, 0x0001, 0x8001, 0x03FF, 0x0400, 0x8400, 0x07FF, 0x3BFF, 0x3C00, 0xBC00,
@@ -21,6 +21,11 @@ def fp16_codes(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     return np.choose(rng.integers(0, 3, shape), sources).astype(np.uint16)
 
 
+def int4_scales(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """Any positive normal FP16 numbers."""
+    return rng.integers(0x0400, 0x7C00, shape, np.uint16).view(np.float16)
+
+
 @singledispatch
 def encoded(scheme: Scheme, axis: Axis, shape: tuple[int, int], rng: np.random.Generator) -> Encoded:
     """Operands of ``scheme`` with ``shape`` = (rows, K)."""
@@ -28,8 +33,16 @@ def encoded(scheme: Scheme, axis: Axis, shape: tuple[int, int], rng: np.random.G
 
 
 @encoded.register
-def _(scheme: Fp16, axis: Axis, shape: tuple[int, int], rng: np.random.Generator) -> Encoded:
+def _(scheme: Fp16 | Fp16Dot, axis: Axis, shape: tuple[int, int], rng: np.random.Generator) -> Encoded:
     return Encoded(scheme, axis, shape, {"codes": fp16_codes(shape, rng)})
+
+
+@encoded.register
+def _(scheme: FpInt, axis: Axis, shape: tuple[int, int], rng: np.random.Generator) -> Encoded:
+    if axis is Axis.ROW:
+        return Encoded(scheme, axis, shape, {"codes": fp16_codes(shape, rng)})
+    scales = int4_scales((shape[0], -(-shape[1] // scheme.weight_group)), rng)
+    return Encoded(scheme, axis, shape, {"codes": rng.integers(-8, 8, shape).astype(np.int8), "scales": scales})
 
 
 @encoded.register
@@ -52,7 +65,7 @@ def _(scheme: Anda, axis: Axis, shape: tuple[int, int], rng: np.random.Generator
     codes[0], codes[-1, : k // 2] = low, 0
     if axis is Axis.COLUMN:
         groups = -(-k // scheme.weight_group)
-        scales = rng.integers(0x0400, 0x7C00, (rows, groups), np.uint16).view(np.float16)
+        scales = int4_scales((rows, groups), rng)
         return Encoded(scheme, axis, shape, {"codes": codes.astype(np.int8), "scales": scales})
     exponents = rng.integers(1, 31, (rows, -(-k // 64)), np.uint8)
     exponents[rows // 2 :] = 15

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from oracle.exact import (
     Number,
+    floor_log2,
     fp16_fields,
     fp16_number,
     output_bits,
@@ -29,6 +30,38 @@ def _fp16_dot(x: Sequence[int], y: Sequence[int]) -> Number:
     for left, right in zip(x, y, strict=True):
         acc = round_to_fp32(acc + fp16_number(left) * fp16_number(right))
     return acc
+
+
+def fp16dot_product(a: Rows, w: Rows, *, out: str) -> list[list[int]]:
+    """Of FP16 codes, four at a time."""
+    return [[output_bits(_fp16dot_dot(x, y), out) for y in w] for x in a]
+
+
+def _fp16dot_dot(x: Sequence[int], y: Sequence[int]) -> Number:
+    total = Fraction(0)
+    for start in range(0, len(x), 4):
+        pairs = [(fp16_number(p), fp16_number(q)) for p, q in zip(x[start:start + 4], y[start:start + 4], strict=True)]
+        exponents = [floor_log2(abs(p)) + floor_log2(abs(q)) for p, q in pairs if p * q != 0]
+        if exponents:
+            unit = Fraction(2) ** (max(exponents) - 22)
+            total += sum(int(p * q / unit) for p, q in pairs) * unit  # int() truncates towards zero
+    return round_to_fp32(total)
+
+
+def fpint_product(a: Rows, w: Rows, w_scales: Sequence[Sequence[Fraction]], *, weight_group: int,
+                  out: str) -> list[list[int]]:
+    """Of FP16 codes and INT4 weights."""
+    return [[output_bits(_fpint_dot(x, y, s, weight_group), out) for y, s in zip(w, w_scales, strict=True)] for x in a]
+
+
+def _fpint_dot(x: Sequence[int], y: Sequence[int], scales: Sequence[Fraction], weight_group: int) -> Number:
+    total: Number = Fraction(0)
+    for group, scale in enumerate(scales):
+        acc: Number = Fraction(0)
+        for k in range(group * weight_group, min(len(x), (group + 1) * weight_group)):
+            acc = round_to_fp32(acc + fp16_number(x[k]) * y[k])
+        total = round_to_fp32(total + round_to_fp32(acc * scale))
+    return total
 
 
 def quantise(row: Sequence[Fraction], *, low: int, high: int, scale: Fraction) -> list[int]:

@@ -66,6 +66,16 @@ def shift_right_sticky(stages: Stages, value: Value, amount: Value, *, unit: int
     return value
 
 
+def shift_right(stages: Stages, value: Value, amount: Value) -> Value:
+    """``value >> amount`` of an unsigned value, in its width. Bits of ``amount`` that alone leave nothing are taken
+    together."""
+    known = (len(value) - 1).bit_length()
+    kept = stages.wire("near", value & ~amount[known:].any().replicate(len(value)))
+    for k in reversed(range(min(known, len(amount)))):
+        kept = stages.wire(f"right_{1 << k}", Mux(amount[k], kept[1 << k:], kept))
+    return kept
+
+
 def shift_left(stages: Stages, value: Value, amount: Value, *, unit: int = 1) -> Value:
     """``value << (amount · unit)`` in the width of ``value``."""
     for k in reversed(range(len(amount))):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
 from gemmsmith.arith.float_accumulate import EXPONENT_WIDTH, PRODUCT_WIDTH, SUM_WIDTH, FloatAccumulator
 from gemmsmith.arith.float_convert import FloatToHalf
@@ -76,17 +76,21 @@ class Fp16Edge(Edge):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         row = self.axis is Axis.ROW
-        code = Signal(FP16.width, reset_less=True)
-        m.d.sync += code.eq(self.a_code if row else self.w_code)
-        factor = unpack(Stages(m), code, FP16)
-        exponent = (factor.exponent + SMALLEST)[:EXPONENT]
-        significand = factor.significand
+        significand, exponent, sign = decode(m, self.a_code if row else self.w_code)
         m.d.sync += self.o.eq(Cat(significand if row else Cat(recode_digits(significand), significand[-1]),
-                                  exponent, code[-1]))
+                                  exponent, sign))
         m.d.sync += self.flag.eq(self.ctl.valid & (self.a_code if row else self.w_code)[10:15].all())
         if row:
             m.d.comb += self.ctl_o.eq(delay(m, self.ctl, self.pe.edge_latency, name="ctl"))
         return m
+
+
+def decode(m: Module, code: Value) -> tuple[Value, Value, Value]:
+    """Significand, normalized or zero, exponent (see ``EXPONENT``) and sign of an FP16 code, a cycle later."""
+    held = Signal(FP16.width, name="held_code", reset_less=True)
+    m.d.sync += held.eq(code)
+    factor = unpack(Stages(m), held, FP16)
+    return factor.significand, (factor.exponent + SMALLEST)[:EXPONENT], held[-1]
 
 
 class Fp16Core(Core):
@@ -110,18 +114,23 @@ class Fp16Core(Core):
         return m
 
 
+def sum_code(word: Value) -> Value:
+    """FP32 code of an accumulator's sum, significand and exponent side by side."""
+    significand, exponent = word[:SUM_WIDTH], word[SUM_WIDTH:]
+    sign = significand[-1]
+    magnitude = Mux(sign, -significand.as_signed(), significand)[:FP32.precision + 1]
+    # A magnitude of 2^24 carries into the exponent, its fraction is zero. The unit of the sum is 2^(exponent − 72).
+    biased = exponent + (FP32.bias + FP32.fraction_bits - 72 - 1) + magnitude[FP32.fraction_bits:]
+    return Mux(significand.any(), Cat(magnitude[:FP32.fraction_bits], biased[:8], sign), 0)
+
+
 class Fp16Tail(Tail):
     """Two's complement → FP32 code, exactly; with ``out=fp16`` one rounding more."""
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        significand, exponent = self.i[:SUM_WIDTH], self.i[SUM_WIDTH:]
-        sign = significand[-1]
-        magnitude = Mux(sign, -significand.as_signed(), significand)[:FP32.precision + 1]
-        # A magnitude of 2^24 carries into the exponent, its fraction is zero. The unit of the sum is 2^(exponent − 72).
-        biased = exponent + (FP32.bias + FP32.fraction_bits - 72 - 1) + magnitude[FP32.fraction_bits:]
         code = Signal(FP32.width, reset_less=True)
-        m.d.sync += code.eq(Mux(significand.any(), Cat(magnitude[:FP32.fraction_bits], biased[:8], sign), 0))
+        m.d.sync += code.eq(sum_code(self.i))
         out, latency = code, 1
         if self.pe.scheme.out == "fp16":
             m.submodules.half = half = FloatToHalf(stages=HALF_STAGES)

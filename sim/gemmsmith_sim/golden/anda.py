@@ -9,7 +9,6 @@ from gemmsmith.schemes import Anda, Axis, Operand
 from gemmsmith_sim.golden.base import (
     Array,
     Encoded,
-    EncodeError,
     Golden,
     Layout,
     expect,
@@ -19,11 +18,10 @@ from gemmsmith_sim.golden.base import (
     unknown,
 )
 from gemmsmith_sim.golden.floats import FP16_MAX_EXPONENT, saturate_fp16
+from gemmsmith_sim.golden.int4 import check_int4, encode_int4, per_element
 
 GROUP = Anda.group
 FP16_BIAS = 15
-FP16_SMALLEST_NORMAL = np.float16(2.0**-14)
-SMALLEST_CODE, LARGEST_CODE = -8, 7
 BLOCK_ROWS, BLOCK_COLUMNS = 32, 128
 """Accumulators that are updated together. Their products over one group are too small for BLAS to split among threads,
 which would wait for each other thousands of times: on a busy machine that costs a factor of a hundred."""
@@ -65,38 +63,19 @@ class AndaGolden(Golden[Anda]):
             _within("mantissas", codes, -largest, largest)
             _within("exponents", encoded.arrays["exponents"], 1, FP16_MAX_EXPONENT)
             return
-        _within("weights", codes, SMALLEST_CODE, LARGEST_CODE)
-        scales = encoded.arrays["scales"]
-        if not ((scales >= FP16_SMALLEST_NORMAL) & np.isfinite(scales)).all():
-            raise ValueError("scales of anda weights must be positive normal FP16 numbers")
+        check_int4(**encoded.arrays, family=self.family)
 
     def encode(self, axis: Axis, values: Array) -> dict[str, Array]:
         if axis is Axis.COLUMN:
-            return self._encode_weights(values)
+            return encode_int4(values, group=self.scheme.weight_group)
         codes, exponents = align(to_fp16(axis, values), m=self.scheme.m, round=self.scheme.round)
         return {"codes": codes, "exponents": exponents}
-
-    def _encode_weights(self, values: Array) -> dict[str, Array]:
-        """Symmetric INT4 with one FP16 scale per weight group; both divisions are in float32."""
-        size = self.scheme.weight_group
-        with np.errstate(over="ignore", under="ignore"):
-            groups = pad_k(values.astype(np.float32), size).reshape(len(values), -1, size)
-            scales = (np.abs(groups).max(axis=2) / np.float32(LARGEST_CODE)).astype(np.float16)
-        if np.isinf(scales).any():
-            row, group = np.argwhere(np.isinf(scales))[0]
-            raise EncodeError(f"weights: row {row}, columns from {group * size}: "
-                              "a seventh of the group's largest magnitude is beyond the largest FP16, 65504")
-        scales = np.where(groups.any(axis=2), np.maximum(scales, FP16_SMALLEST_NORMAL), np.float16(1))
-        with np.errstate(under="ignore"):
-            quotients = np.rint(groups / scales.astype(np.float32)[:, :, None])
-        codes = np.clip(quotients, SMALLEST_CODE, LARGEST_CODE).astype(np.int8)
-        return {"codes": codes.reshape(len(values), -1)[:, : values.shape[1]], "scales": scales}
 
     def decode(self, encoded: Encoded) -> NDArray[np.float64]:
         codes = encoded.arrays["codes"].astype(np.float64)
         if encoded.axis is Axis.ROW:
-            return codes * self._per_element(self._ulps(encoded), GROUP, encoded)
-        return codes * self._per_element(encoded.arrays["scales"], self.scheme.weight_group, encoded)
+            return codes * per_element(self._ulps(encoded), GROUP, encoded.shape)
+        return codes * per_element(encoded.arrays["scales"], self.scheme.weight_group, encoded.shape)
 
     def product(self, a: Encoded, w: Encoded) -> NDArray[np.float32]:
         """Per group t = RNE₃₂(S · ulp), u = RNE₃₂(t · scale), acc = RNE₃₂(acc + u).
@@ -106,7 +85,7 @@ class AndaGolden(Golden[Anda]):
         can leave FP32's normal range: t is 0 or at least 2⁻²⁹, scales at least 2⁻¹⁴, sums multiples of 2⁻⁶⁶.
         """
         exact: type[np.floating] = np.float32 if self.scheme.m <= 15 else np.float64
-        left = _grouped((a.arrays["codes"] * self._per_element(self._ulps(a), GROUP, a)).astype(exact))
+        left = _grouped((a.arrays["codes"] * per_element(self._ulps(a), GROUP, a.shape)).astype(exact))
         right = w.keep(f"by_group_{exact.__name__}", lambda: _grouped(w.arrays["codes"].astype(exact)))
         scales = w.arrays["scales"].astype(np.float32).repeat(self.scheme.weight_group // GROUP, axis=1).T
         out = np.empty((a.shape[0], w.shape[0]), np.float32)
@@ -135,11 +114,6 @@ class AndaGolden(Golden[Anda]):
     def _ulps(self, activations: Encoded) -> NDArray[np.float64]:
         """Weight of a mantissa's last bit, per group: 2^(E − 15 − (m − 1))."""
         return np.exp2(activations.arrays["exponents"].astype(np.float64) - (FP16_BIAS + self.scheme.m - 1))
-
-    @staticmethod
-    def _per_element(per_group: Array, size: int, encoded: Encoded) -> NDArray[np.float64]:
-        """A factor per group as one per element, (rows, K)."""
-        return per_group.astype(np.float64).repeat(size, axis=1)[:, : encoded.shape[1]]
 
 
 def align(codes: NDArray[np.uint16], *, m: int,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,15 +36,11 @@ class Fp16Golden(Golden[Fp16]):
         return fp16_values(encoded.arrays["codes"]).astype(np.float64)
 
     def product(self, a: Encoded, w: Encoded) -> NDArray[np.float32]:
-        rows, columns = a.shape[0], w.shape[0]
         left = _by_k(a)
         right = w.keep("by_k", lambda: _by_k(w))
-        out = np.empty((rows, columns), np.float32)
-        width = BLOCK_OUTPUTS // min(rows, BLOCK_ROWS)
-        for row in range(0, rows, BLOCK_ROWS):
-            for column in range(0, columns, width):
-                block = np.s_[row : row + BLOCK_ROWS], np.s_[column : column + width]
-                out[block] = _accumulate(left[:, block[0]], right[:, block[1]])
+        out = np.empty((a.shape[0], w.shape[0]), np.float32)
+        for block in blocks(out.shape):
+            out[block] = accumulate(left[:, block[0]], right[:, block[1]])
         return out
 
     def words(self, encoded: Encoded, operand: Operand) -> NDArray[np.uint8]:
@@ -57,7 +55,15 @@ def _by_k(encoded: Encoded) -> NDArray[np.float32]:
     return np.ascontiguousarray(fp16_values(encoded.arrays["codes"]).T)
 
 
-def _accumulate(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
+def blocks(shape: tuple[int, ...]) -> Iterator[tuple[slice, slice]]:
+    """Rows and columns of the outputs that are best computed together."""
+    width = BLOCK_OUTPUTS // min(shape[0], BLOCK_ROWS)
+    for row in range(0, shape[0], BLOCK_ROWS):
+        for column in range(0, shape[1], width):
+            yield np.s_[row : row + BLOCK_ROWS], np.s_[column : column + width]
+
+
+def accumulate(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
     """Σ over k, ascending, of the outer products of (K, rows) and (K, columns); each addition rounds."""
     acc = np.zeros((left.shape[1], right.shape[1]), np.float32)
     products = np.empty_like(acc)

@@ -1,0 +1,148 @@
+"""FP16 × INT4 multiply-accumulate with an FP32 accumulator, scaled per group of weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib.memory import Memory
+
+from gemmsmith.arith.float_accumulate import EXPONENT_WIDTH, PRODUCT_WIDTH, SUM_WIDTH, FloatAccumulator
+from gemmsmith.arith.float_add import FloatAdd
+from gemmsmith.arith.float_convert import FloatToHalf
+from gemmsmith.arith.float_multiply import FloatMultiply
+from gemmsmith.arith.float_stages import leading_places
+from gemmsmith.arith.round import FP16, FP32
+from gemmsmith.arith.sum import delay
+from gemmsmith.arith.tech import leaf
+from gemmsmith.pe.base import Core, Edge, ProcessingElement, Tail
+from gemmsmith.pe.fp16 import EXPONENT, SIGNIFICAND, Fp16Edge, sum_code
+from gemmsmith.schemes import Axis, Cadence, FpInt, Operand, Part
+
+WEIGHT = 4
+"""Bits of a weight code."""
+WEIGHT_EXPONENT = 5
+PADDING = PRODUCT_WIDTH - SIGNIFICAND - 3
+"""Places below a product of an activation's and a weight's significand of three bits."""
+SMALLEST = 25
+"""Exponent of a weight of magnitude 1, such that its sum with an activation's is the accumulator's (2^-70): an
+activation's unit is 2^-35, a weight's significand 2^-2."""
+CODE_STAGES, SCALE_STAGES, ADD_STAGES, HALF_STAGES = 1, 4, 4, 1
+"""Pipeline registers of the tail's parts."""
+
+
+class FpIntElement(ProcessingElement):
+    """One product a cycle, added to the FP32 accumulator in the next; a result per group of weights.
+
+    Edges make a normalized significand and an exponent of what they get: a weight has three bits of the one and two of
+    the other. The tail makes an FP32 code of a group's sum, scales it, and adds it up.
+    """
+
+    family = "fpint"
+
+    def __init__(self, *, scheme: FpInt):
+        self.scheme = scheme
+        self.operands = (
+            Operand(name="a_code", axis=Axis.ROW, width=FP16.width, cadence=Cadence.BEAT, doc="FP16 code of A"),
+            Operand(name="w_code", axis=Axis.COLUMN, width=WEIGHT, cadence=Cadence.BEAT,
+                    doc="INT4 code of W, two's complement"),
+            Operand(name="w_scale", axis=Axis.COLUMN, width=FP16.width, cadence=Cadence.GROUP, part=Part.TAIL,
+                    doc="FP16 scale of the weight group"),
+        )
+        self.group = scheme.weight_group
+        self.result = Cadence.GROUP
+        self.result_width = SUM_WIDTH + EXPONENT_WIDTH
+        self.row_payload = 1 + EXPONENT + SIGNIFICAND
+        self.column_payload = 1 + WEIGHT_EXPONENT + 3
+        self.edge_latency = 2
+        self.core_latency = FloatAccumulator.latency
+        self.tail_loop = ADD_STAGES + 1
+        self.tail_latency = CODE_STAGES + SCALE_STAGES + ADD_STAGES
+        if scheme.out == "fp16":
+            self.tail_latency += HALF_STAGES
+
+    def beats(self, mode: int) -> int:
+        return self.group
+
+    def beats_signal(self, mode: Any) -> Any:
+        return Const(self.group)
+
+    def row_edge(self) -> Edge:
+        return Fp16Edge(self, Axis.ROW)
+
+    def column_edge(self) -> Edge:
+        return FpIntColumnEdge(self, Axis.COLUMN)
+
+    def core(self) -> Core:
+        return FpIntCore(self)
+
+    def tail(self, share: int) -> Tail:
+        return FpIntTail(self, share)
+
+
+class FpIntColumnEdge(Edge):
+    """Code → sign, exponent, significand 1.xx, its two lower bits complemented, and whether there is one."""
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        code = Signal(WEIGHT, reset_less=True)
+        sign = code[-1]
+        magnitude = Mux(sign, -code.as_signed(), code)[:WEIGHT]
+        # Of 1 to 7 the leading bit is one of three; 8 is 4 with an exponent more.
+        zeros = leading_places(magnitude[:3], Const(0, 1))
+        fraction = (magnitude[:2] << zeros)[:2] & ~magnitude[-1].replicate(2)
+        exponent = Mux(magnitude[-1], SMALLEST + 3, SMALLEST + 2 - zeros)
+        m.d.sync += [code.eq(self.w_code), self.o.eq(Cat(~fraction, magnitude.any(), exponent[:WEIGHT_EXPONENT], sign))]
+        return m
+
+
+class FpIntCore(Core):
+    """Exact product, then acc ← RNE₂₄(acc + product)."""
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        m.submodules.accumulator = accumulator = FloatAccumulator()
+        significand, a_exponent, a_sign = self.a[:SIGNIFICAND], self.a[SIGNIFICAND:-1], self.a[-1]
+        absent, w_present, w_exponent, w_sign = self.w[:2], self.w[2], self.w[3:-1], self.w[-1]
+        lower = leaf("gated_pair")(m, Cat(significand, Const(0, 1)).as_signed(), ~absent, False)
+        product = Cat(lower[:2], lower[2:SIGNIFICAND + 2] + significand)
+        m.d.comb += [
+            accumulator.first.eq(self.ctl.first & self.ctl.valid),
+            accumulator.nonzero.eq(significand[-1] & w_present & self.ctl.valid),
+            accumulator.negative.eq(a_sign ^ w_sign),
+            accumulator.product.eq(Cat(Const(0, PADDING), product)),
+            accumulator.exponent.eq(a_exponent + w_exponent),
+            self.o.eq(Cat(accumulator.o_significand, accumulator.o_exponent)),
+        ]
+        return m
+
+
+class FpIntTail(Tail):
+    """total ← total + (acc · scale), each step rounded to FP32; one total for each of the ``share`` cores.
+
+    A scale with exponent 31 counts as the largest finite FP16.
+    """
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        half = self.pe.scheme.out == "fp16"
+        m.submodules.scale = scale = FloatMultiply(b_shape=FP16, stages=SCALE_STAGES)
+        m.submodules.add = add = FloatAdd(stages=ADD_STAGES)
+        m.submodules.totals = totals = Memory(shape=FP32.width, depth=self.share, init=[])
+        read, write = totals.read_port(domain="comb"), totals.write_port()
+        scaled = delay(m, self.ctl, CODE_STAGES + scale.latency, name="scaled")
+        added = delay(m, scaled, add.latency, name="added")
+        code, w_scale = Signal(FP32.width, reset_less=True), Signal(FP16.width, reset_less=True)
+        m.d.sync += [code.eq(sum_code(self.i)), w_scale.eq(self.w_scale)]
+        m.d.comb += [
+            scale.a.eq(code), scale.b.eq(w_scale),
+            read.addr.eq(scaled.index), add.a.eq(Mux(scaled.first, 0, read.data)), add.b.eq(scale.o),
+            write.addr.eq(added.index), write.data.eq(add.o), write.en.eq(added.valid),
+        ]
+        done = added.valid & added.last
+        if half:
+            m.submodules.half = to_half = FloatToHalf(stages=HALF_STAGES)
+            m.d.comb += to_half.i.eq(add.o)
+            done = delay(m, done, HALF_STAGES, name="done")
+        m.d.comb += [self.o.eq(to_half.o if half else add.o), self.o_valid.eq(done)]
+        return m
