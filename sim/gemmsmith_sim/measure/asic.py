@@ -11,12 +11,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from .flat import APART
 from .hierarchy import FlatModule, Module, module_tree
 from .liberty.boundary import boundary, constant_cell
 from .liberty.model import Library
 from .liberty.write import mapping_liberty
 from .tools import ToolError
-from .yosys import YOSYS, check_sources, check_top, read_commands, synthesis
+from .yosys import YOSYS, check_sources, check_top, keep_apart, read_commands, synthesis
 
 __all__ = ["STYLES", "AsicResult", "asic_tree", "synthesize_asic"]
 
@@ -95,6 +96,7 @@ def synthesize_asic(
     library: Library,
     *,
     style: str = "area",
+    apart: Sequence[str] = (),
     fresh: bool = False,
     timeout: float = 3600,
     notify: Callable[[str], None] | None = None,
@@ -109,6 +111,9 @@ def synthesize_asic(
         From `liberty.library` or `liberty.load_liberty`. Cells marked ``dont_use`` are not used.
     style
         ``"area"`` (carries ripple, mapped for area) or ``"speed"`` (prefix adders, mapped for delay, sized up).
+    apart
+        Patterns of modules that are mapped each by itself and flattened afterwards: cells then belong to one of them
+        for certain (`FlatModule`), and nothing is optimised across their ports.
 
     Raises
     ------
@@ -123,7 +128,7 @@ def synthesize_asic(
     files = check_sources(sources)
     check_top(top)
     inputs = _inputs(library, style)
-    script = _script(files, top, library, style)
+    script = _script(files, top, library, style, apart)
 
     def describe(work: Path, log: Path) -> dict[str, Any]:
         said = script + _comments({name: inputs[name] for name in ("abc.script", "abc.constr")})
@@ -153,7 +158,7 @@ def _inputs(library: Library, style: str) -> dict[str, str]:
     return {**inputs, "ripple.v": _RIPPLE} if _STYLES[style].adders == "ripple.v" else inputs
 
 
-def _script(files: Sequence[Path], top: str, library: Library, style: str) -> str:
+def _script(files: Sequence[Path], top: str, library: Library, style: str, apart: Sequence[str]) -> str:
     adders = f"-extra-map {_STYLES[style].adders}"
     constants = [
         f"-{option} {cell} {pin}"
@@ -165,6 +170,7 @@ def _script(files: Sequence[Path], top: str, library: Library, style: str) -> st
         *read_commands(files),
         "read_liberty -lib cells.lib",  # so that the directions of their pins are known
         f"hierarchy -check -top {top}",
+        *keep_apart(apart),
         f"synth -flatten -booth {adders} -top {top} -run :fine",
         "opt -full",
         f"synth {adders} -run fine:check",
@@ -180,6 +186,8 @@ def _script(files: Sequence[Path], top: str, library: Library, style: str) -> st
         "splitnets",
         "opt_clean",
         "autoname",
+        *(["setattr -mod -unset keep_hierarchy *", "flatten", "opt_clean", f"setattr -mod -set {APART} 1 {top}"]
+          if apart else []),
         "write_verilog -noattr netlist.v",
         "write_json netlist.json",
     ]
