@@ -39,10 +39,9 @@ def run_suite(name: str, units: Sequence[str] | None, targets: list[str], *, lib
     output.mkdir(parents=True, exist_ok=True)
     for file in NAMES:
         check_output(output / file)
-    areas = _joined(measure_all(plan.areas(), workers=workers, fresh=fresh))
-    best = [*plan.energies(areas), *plan.flat(areas)]
-    measured = measure_all(best, workers=workers, fresh=fresh)
-    energies, flat = _joined(measured[:len(flows)]), _joined(measured[len(flows):])
+    measured = measure_all([*plan.areas(), *plan.flat()], workers=workers, fresh=fresh)
+    areas, flat = _joined(measured[:len(flows)]), _joined(measured[len(flows):])
+    energies = _joined(measure_all(plan.energies(areas), workers=workers, fresh=fresh))
     record = suites.assemble(name, plan, workloads, areas=areas, energies=energies, flat=flat)
     for file, text in zip(NAMES, (record.to_json(), suites.markdown(record), energies.to_json()), strict=True):
         atomic_write(output / file, text)

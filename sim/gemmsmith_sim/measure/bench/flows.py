@@ -29,17 +29,19 @@ class Flow(ABC):
 
     Members
     -------
-    target, variant: as in `Row`. seeds: of the placer. notes: what is to be said of the figures.
+    target, variant: as in `Row`. seeds: of the placer. apart: patterns of modules that are mapped each by itself.
+    notes: what is to be said of the figures.
     """
 
     target: str
     variant: str
     seeds: tuple[int, ...] = ()
+    apart: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
-        return f"{self.target}/{self.variant}"
+        return f"{self.target}/{self.variant}{', parts apart' if self.apart else ''}"
 
     def name(self, unit: Unit, what: str) -> str:
         """Name of a job of this flow."""

@@ -23,8 +23,8 @@ __all__ = ["SuitePlan"]
 class SuitePlan:
     """Units of a suite on some flows, each of which maps parts by themselves.
 
-    First the area of every share of a tail that never stalls (`areas`), then the energy of the best of them
-    (`energies`), and the same builds once more as one module (`flat`), which tells what the composition leaves out.
+    First the area of every share of a tail that never stalls (`areas`), and a small row of cores once more as one
+    module (`flat`), which tells what the composition leaves out; then the energy of the best shares (`energies`).
     """
 
     suite: Suite
@@ -57,9 +57,13 @@ class SuitePlan:
         """The best share of every unit, with energy where the flow has it."""
         return [_plan(self._best(areas, flow), flow) for flow in self.flows]
 
-    def flat(self, areas: Bench) -> list[Plan]:
-        """The best shares once more, as one module."""
-        return [_plan(self._best(areas, flow), replace(_without_energy(flow), apart=())) for flow in self.flows]
+    def flat(self) -> list[Plan]:
+        """Rows of two cores, one if a tail serves no more, without parts."""
+        return [_plan([unit.build(flow.target, self._few(unit, flow)) for unit in self.units],
+                      replace(_without_energy(flow), apart=())) for flow in self.flows]
+
+    def _few(self, unit: SuiteUnit, flow: Flow) -> int:
+        return self.shares(unit, flow)[:2][-1]
 
     def rows(self, areas: Bench, energies: Bench, flat: Bench) -> list[PeRow]:
         """The table of units; those that could not be measured are left out."""
@@ -87,15 +91,21 @@ class SuitePlan:
         by_share = self._by_share(areas, unit, flow)
         n = min(by_share, key=by_share.__getitem__, default=1)
         build = unit.build(flow.target, n)
-        area, energy, whole = (_find(bench, build, flow) for bench in (areas, energies, flat))
+        area, energy = _find(areas, build, flow), _find(energies, build, flow)
         if area is None or area.modules is None or area.area is None:
             return None
         # Energies are per MAC of all cores, shares of one core.
         spent = self._share(energy.energy.by_module, n).scaled(n) if energy and energy.energy else None
         return PeRow(name=unit.name, scheme=unit.scheme, target=flow.target, variant=flow.variant, share=n,
                      macs_per_cycle=build.macs_per_cycle / n, fmax_mhz=area.fmax_mhz.median if area.fmax_mhz else None,
-                     area=asdict(self._share(module_costs(area.modules), n)), by_share=by_share, row=area.area,
-                     row_flat=whole.area if whole else None, energy=asdict(spent) if spent else {}, paper=unit.paper)
+                     area=asdict(self._share(module_costs(area.modules), n)), by_share=by_share,
+                     apart_to_flat=self._apart_to_flat(unit, flow, areas, flat), paper=unit.paper,
+                     energy=asdict(spent) if spent else {})
+
+    def _apart_to_flat(self, unit: SuiteUnit, flow: Flow, areas: Bench, flat: Bench) -> float | None:
+        build = unit.build(flow.target, self._few(unit, flow))
+        one, other = _find(areas, build, flow), _find(flat, build, flow)
+        return one.area / other.area if one and other and one.area and other.area else None
 
     def _relative(self, row: PeRow, base: PeRow) -> PaperUnit:
         """As the paper gives it; a unit of variable precision counts as one of so many MACs per cycle."""

@@ -27,8 +27,8 @@ class PeRow(_Record):
     fmax_mhz: float | None = Field(default=None, description="static timing of the row of cores; FPGA: not placed")
     area: dict[str, float] = Field(description="part → µm² or eq of one core; they add up to all that the array is")
     by_share: dict[int, float] = Field(description="cores behind one tail → area of one core, every part counted")
-    row: float = Field(description="area of a row of ``share`` cores with its edges, mapped apart")
-    row_flat: float | None = Field(default=None, description="the same with all parts flattened before mapping")
+    apart_to_flat: float | None = Field(
+        default=None, description="area of a row of two cores with parts mapped by themselves, over that as one module")
     energy: dict[str, float] = Field(default_factory=dict, description="part → fJ per MAC")
     relative: dict[str, PaperUnit] = Field(default_factory=dict, description="baseline → area, power and efficiencies")
     paper: PaperUnit = PaperUnit()

@@ -9,13 +9,14 @@ from typing import NamedTuple
 
 from gemmsmith.emit import BuildConfig
 from gemmsmith.pe import ProcessingElement
+from gemmsmith.tile.row import SLOTS
 
 from ..system import Energies, cost
 from .record import PeRow, SystemRow
 from .suite import Published, Suite, SuiteUnit
 from .workload import Product, Workload
 
-__all__ = ["Machine", "system_rows"]
+__all__ = ["Machine", "pace", "system_rows"]
 
 
 @dataclass(frozen=True)
@@ -52,16 +53,13 @@ class Machine:
                   "target": build.target, "level": "coprocessor"}
         return BuildConfig.resolve(build.scheme, {key: str(value) for key, value in chosen.items()})
 
-    def cycles(self, products: Sequence[Product], tokens: int, target: str) -> int:
-        """Of all products on the array alone, operands always ready: blocks follow each other at the pace of the
-        schedule, or of the outputs, which leave one a cycle."""
-        total = 0
+    def cycles(self, products: Sequence[Product], tokens: int, target: str) -> float:
+        """Of all products on the array alone, operands always ready, the next one's blocks behind the last one's."""
+        total = 0.0
         for p in products:
             pe = self.element(p.module, target)
-            schedule = pe.schedule(groups=pe.groups(p.k), mode=pe.mode, share=self.share)
             blocks = ceil(tokens / self.rows) * ceil(p.n / self.cols)
-            outputs = min(tokens, self.rows) * self.cols
-            total += p.count * (blocks * max(schedule.block, outputs) + schedule.flush)
+            total += p.count * blocks * pace(pe, pe.groups(p.k), min(tokens, self.rows), self.cols, self.share)
         return total
 
     def energy(self, products: Sequence[Product]) -> float | None:
@@ -83,6 +81,13 @@ class Machine:
             cycles += p.count * spent.cycles
             energy += p.count * (spent.energy or 0.0)
         return _Built(cycles, energy if self.energy(products) is not None else None)
+
+
+def pace(pe: ProcessingElement, groups: int, rows: int, cols: int, share: int) -> float:
+    """Cycles from a block of ``groups`` groups to the next: those of the schedule, or of the outputs, which leave one a
+    cycle; or, as there are two result slots, half of all that happens before a slot is free again."""
+    schedule, outputs = pe.schedule(groups=groups, mode=pe.mode, share=share), rows * cols
+    return max(schedule.block, outputs, (schedule.block + schedule.flush + outputs) / SLOTS)
 
 
 class _Built(NamedTuple):

@@ -81,7 +81,7 @@ def _part_table(rows: Sequence[PeRow], where: str) -> Table:
     for row in rows:
         line = [Cell(row.name), _cell(row.share), _cell(row.fmax_mhz and round(row.fmax_mhz))]
         line += [_cell(row.area[part]) for _, part in _PARTS] + [_cell(row.core_area), _cell(row.area_per_mac)]
-        line.append(Cell(f"{100 * (row.row / row.row_flat - 1):+.1f}") if row.row_flat else Cell(NONE))
+        line.append(Cell(f"{100 * row.apart_to_flat - 100:+.1f}" if row.apart_to_flat else NONE))
         if energy:
             line += [_cell(row.energy.get(part)) for _, part in _PARTS] + [_cell(row.energy_per_mac)]
         lines.append(line)
