@@ -12,9 +12,11 @@ import typer
 from gemmsmith_cli.console import make_table, print_json, print_table, say, working
 from gemmsmith_cli.errors import NO_TOOL, InputError
 from gemmsmith_cli.options import Json, example
+from gemmsmith_cli.suite import run_suite
 
 if TYPE_CHECKING:
     from gemmsmith_sim.measure.bench import Bench, Flow, Plan, Unit
+    from gemmsmith_sim.measure.bench.page.tables import Table
 
 EXAMPLE = example("bench --target ecp5 --target xcup --target asic:asap7 -o bench",
                   "bench fp16 int8 int8,lanes=4 anda-m6 --level core --target ecp5 --seeds 5",
@@ -71,6 +73,13 @@ def command(
         min=0, help="Tokens of the shipped text read for the perplexity; 0: leave it out.")] = 8192,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes (default: one per core).",
                                                 show_default=False)] = None,
+    suite: Annotated[str | None, typer.Option(
+        help="Units and workloads of a paper beside its figures ; UNITS are then names of "
+             "its schemes, --level, --seeds, --dsp, --baseline and --perplexity-tokens have no meaning.",
+        show_default=False)] = None,
+    precision: Annotated[list[str] | None, typer.Option(
+        metavar="[FOLDER:]FILE", help="With --suite: also a model of your own (default: the built-in one) with the "
+                                      "precisions of gemmsmith tune; may be repeated.", show_default=False)] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="Directory that gets bench.json.")] = Path("bench"),
     fresh: Annotated[bool, typer.Option("--fresh", help="Measure again what is known.")] = False,
     as_json: Json = False,
@@ -84,9 +93,16 @@ def command(
     from gemmsmith_sim.cache import atomic_write
     from gemmsmith_sim.measure.bench import Plan
 
+    if suite is not None:
+        run_suite(suite, units, target or ["ecp5"], liberty=liberty or [], energy=energy is not Activity.NONE,
+                  glitches=energy is Activity.GLITCHES, precisions=precision or [], output=output, workers=workers,
+                  fresh=fresh, as_json=as_json)
+        return
+    if precision:
+        raise InputError("--precision goes with --suite")
     base = None if baseline == "none" else baseline
-    flows = _flows(target or ["ecp5"], _DSP[dsp], range(1, seeds + 1), liberty or [], energy is not Activity.NONE,
-                   energy is Activity.GLITCHES)
+    flows = flows_of(target or ["ecp5"], _DSP[dsp], range(1, seeds + 1), liberty or [], energy is not Activity.NONE,
+                     energy is Activity.GLITCHES)
     chosen = [unit for one in level or [LevelName.PE] for unit in _units(units, one, base)]
     plan = Plan(units=chosen, flows=flows, baseline=base, perplexity_tokens=perplexity_tokens)
     output.mkdir(parents=True, exist_ok=True)
@@ -107,13 +123,19 @@ def command(
 
 def measure(plan: Plan, *, workers: int | None = None, fresh: bool = False) -> Bench:
     """Runs a plan on the cores of this machine, with a progress bar."""
+    return measure_all([plan], workers=workers, fresh=fresh)[0]
+
+
+def measure_all(plans: Sequence[Plan], *, workers: int | None = None, fresh: bool = False) -> list[Bench]:
+    """Runs plans together, each job once."""
     from gemmsmith_sim.measure.bench import run_jobs
     from gemmsmith_sim.workers import local_executor
 
-    jobs = plan.jobs()
+    jobs = list({job.name: job for plan in plans for job in plan.jobs()}.values())
     with working(f"{len(jobs)} measurements") as reporter, local_executor(workers) as executor:
-        return plan.bench(run_jobs(jobs, executor, fresh=fresh,
-                                   progress=lambda done, name: reporter.update(done, len(jobs))))
+        outcomes = run_jobs(jobs, executor, fresh=fresh,
+                            progress=lambda done, name: reporter.update(done, len(jobs)))
+    return [plan.bench(outcomes) for plan in plans]
 
 
 def _units(texts: list[str] | None, level: LevelName, baseline: str | None) -> list[Unit]:
@@ -128,8 +150,8 @@ def _units(texts: list[str] | None, level: LevelName, baseline: str | None) -> l
     return units
 
 
-def _flows(targets: list[str], dsp: Sequence[bool], seeds: Sequence[int], liberty: list[Path], energy: bool,
-           glitches: bool) -> list[Flow]:
+def flows_of(targets: list[str], dsp: Sequence[bool], seeds: Sequence[int], liberty: list[Path], energy: bool,
+               glitches: bool, apart: Sequence[str] = ()) -> list[Flow]:
     """Flows in the order of the targets. Raises ``InputError``."""
     from gemmsmith_sim.measure.bench import ASIC, AsicFlow, FpgaFlow
 
@@ -138,9 +160,10 @@ def _flows(targets: list[str], dsp: Sequence[bool], seeds: Sequence[int], libert
     flows: list[Flow] = []
     for target in dict.fromkeys(targets):
         if target.startswith(ASIC):
-            flows += AsicFlow.styles(target.removeprefix(ASIC), files=liberty, energy=energy, glitches=glitches)
+            flows += AsicFlow.styles(target.removeprefix(ASIC), files=liberty, energy=energy, glitches=glitches,
+                                     apart=apart)
         else:
-            flows += FpgaFlow.variants(target, dsp=dsp, seeds=seeds)
+            flows += FpgaFlow.variants(target, dsp=dsp, seeds=seeds, apart=apart)
     return flows
 
 
@@ -156,12 +179,17 @@ def _show(bench: Bench) -> None:
     tables += [figures_table(group) for group in found]
     if accuracy := accuracy_table(bench):
         tables.append(accuracy)
-    for table in (table for table in tables if len(table.heads) > 1):
+    show_tables([table for table in tables if len(table.heads) > 1])
+    for note in bench.provenance.notes:
+        print(note)
+
+
+def show_tables(tables: Sequence[Table]) -> None:
+    """Tables on standard output, without the columns of detail."""
+    for table in tables:
         shown = [place for place, head in enumerate(table.heads) if not head.detail]
         heads = [table.heads[place] for place in shown]
         titles = [" ".join(part for part in (head.over, head.title, head.unit and f"[{head.unit}]") if part)
                   for head in heads]
         print_table(make_table(table.caption, titles, [[row[place].text for place in shown] for row in table.rows],
                                right=[title for title, head in zip(titles, heads, strict=True) if head.numeric]))
-    for note in bench.provenance.notes:
-        print(note)

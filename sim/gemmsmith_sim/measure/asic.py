@@ -11,13 +11,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from .flat import APART
 from .hierarchy import FlatModule, Module, module_tree
 from .liberty.adder import FULL_ADDERS, full_adder_rule
 from .liberty.boundary import boundary, constant_cell
 from .liberty.model import Library
 from .liberty.write import mapping_liberty
 from .tools import ToolError
-from .yosys import YOSYS, check_sources, check_top, read_commands, synthesis
+from .yosys import YOSYS, check_sources, check_top, keep_apart, read_commands, synthesis
 
 __all__ = ["STYLES", "AsicResult", "asic_tree", "synthesize_asic"]
 
@@ -99,6 +100,7 @@ def synthesize_asic(
     library: Library,
     *,
     style: str = "area",
+    apart: Sequence[str] = (),
     fresh: bool = False,
     timeout: float = 3600,
     notify: Callable[[str], None] | None = None,
@@ -113,6 +115,9 @@ def synthesize_asic(
         From `liberty.library` or `liberty.load_liberty`. Cells marked ``dont_use`` are not used.
     style
         ``"area"`` (carries ripple, mapped for area) or ``"speed"`` (prefix adders, mapped for delay, sized up).
+    apart
+        Patterns of modules that are mapped each by itself and flattened afterwards: cells then belong to one of them
+        for certain (`FlatModule`), and nothing is optimised across their ports.
 
     Raises
     ------
@@ -127,7 +132,7 @@ def synthesize_asic(
     files = check_sources(sources)
     check_top(top)
     inputs = _inputs(library, style)
-    script = _script(files, top, library, style, inputs)
+    script = _script(files, top, library, style, inputs, apart)
 
     def describe(work: Path, log: Path) -> dict[str, Any]:
         said = script + _comments({name: text for name, text in inputs.items() if name not in _LONG})
@@ -161,7 +166,8 @@ def _inputs(library: Library, style: str) -> dict[str, str]:
     return inputs
 
 
-def _script(files: Sequence[Path], top: str, library: Library, style: str, inputs: Mapping[str, str]) -> str:
+def _script(files: Sequence[Path], top: str, library: Library, style: str, inputs: Mapping[str, str],
+            apart: Sequence[str]) -> str:
     adders = f"-extra-map {_STYLES[style].adders}"
     constants = [
         f"-{option} {cell} {pin}"
@@ -175,6 +181,7 @@ def _script(files: Sequence[Path], top: str, library: Library, style: str, input
         f"hierarchy -check -top {top}",
         *([f"chtype -set {FULL_ADDERS} t:*_{FULL_ADDERS}", f"techmap -map {_ADDER_RULE}"] if _ADDER_RULE in inputs
           else []),
+        *keep_apart(apart),
         f"synth -flatten -booth {adders} -top {top} -run :fine",
         "opt -full",
         f"synth {adders} -run fine:check",
@@ -190,6 +197,8 @@ def _script(files: Sequence[Path], top: str, library: Library, style: str, input
         "splitnets",
         "opt_clean",
         "autoname",
+        *(["setattr -mod -unset keep_hierarchy *", "flatten", "opt_clean", f"setattr -mod -set {APART} 1 {top}"]
+          if apart else []),
         "write_verilog -noattr netlist.v",
         "write_json netlist.json",
     ]

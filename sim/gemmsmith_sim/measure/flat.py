@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-__all__ = ["FlatModule"]
+__all__ = ["APART", "FlatModule"]
+
+APART = "gemmsmith_apart"
+"""Attribute of a module whose parts were mapped each by itself: names of cells begin with the part's path."""
 
 _Net = tuple[str, int | None]
 """Name of a net, and which bit of it if it has several."""
@@ -36,6 +39,11 @@ class FlatModule:
 
     def scope(self, cell: str) -> str | None:
         """Path of the module that a cell belongs to; ``""``: the top; ``None``: no name tells."""
+        if APART in self.content["attributes"]:
+            path = _plain(cell).replace("$flatten", "").replace("\\", "")
+            while path and path not in self.scopes:
+                path = path.rpartition(".")[0]
+            return path
         nets, kinds = self._evidence(cell)
         named = {self._scope_of(net) for net, _ in nets}
         made = {path for path, kind in {**self.scopes, "": ""}.items() if kind in kinds}

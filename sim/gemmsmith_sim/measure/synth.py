@@ -13,7 +13,7 @@ from typing import Any
 
 from .targets import KINDS, Target, get_target
 from .tools import ToolError
-from .yosys import YOSYS, check_sources, check_top, read_commands, synthesis
+from .yosys import YOSYS, check_sources, check_top, keep_apart, read_commands, synthesis
 
 __all__ = ["SynthResult", "synthesize"]
 
@@ -69,6 +69,7 @@ def synthesize(
     *,
     dsp: bool | None = None,
     flatten: bool = True,
+    apart: Sequence[str] = (),
     options: Sequence[str] = (),
     fresh: bool = False,
     timeout: float = 3600,
@@ -87,6 +88,8 @@ def synthesize(
         ``"ecp5"``, ``"ice40"``, ``"nexus"``, ``"gowin"`` or ``"xcup"``.
     dsp
         Whether multipliers may become DSP blocks; default: the family's habit (iCE40 no, others yes).
+    apart
+        Patterns of modules that are not flattened into those above them.
     options
         Further options of the synthesis command, such as ``"-nobram"``.
     fresh
@@ -106,7 +109,7 @@ def synthesize(
     files = check_sources(sources)
     check_top(top)
     dsp = family.dsp_default if dsp is None else dsp
-    script = _script(family, files, top, dsp=dsp, flatten=flatten, options=options)
+    script = _script(family, files, top, dsp=dsp, flatten=flatten, apart=apart, options=options)
 
     def describe(work: Path, log: Path) -> dict[str, Any]:
         return {"top": top, "target": target, "dsp": dsp, "flatten": flatten, **_count(family, work, log, top),
@@ -115,11 +118,13 @@ def synthesize(
     return SynthResult(**synthesis("synth", files, script, describe, fresh=fresh, timeout=timeout, notify=notify))
 
 
-def _script(family: Target, files: list[Path], top: str, *, dsp: bool, flatten: bool, options: Sequence[str]) -> str:
+def _script(family: Target, files: list[Path], top: str, *, dsp: bool, flatten: bool, apart: Sequence[str],
+            options: Sequence[str]) -> str:
     first, *others = family.depth_stops
     stops = " ".join([f"t:{first}", *(f"t:{other} %u" for other in others)])  # a union, in Yosys' postfix
     lines = [
         *read_commands(files),
+        *keep_apart(apart),
         family.synth_command(top, dsp=dsp, flatten=flatten, options=options),
         f"tee -q -o stat.json stat -json -top {top}",
         f"tee -q -o depth.txt ltp -noff * {stops} %d",

