@@ -58,7 +58,8 @@ class Compressor(wiring.Component):
     saturated: Out(1), set from the cycle after a beat that held a code which is not finite, until ``clear`` or reset.
     clear: In(1).
 
-    Latency: the first plane of a batch follows its last beat by 5 cycles (``elements`` = 64) or 8.
+    Latency: the first plane of a batch follows its last beat by 5 cycles, and 64 / ``elements`` more where a group comes
+    in several beats.
 
     Raises
     ------

@@ -1,11 +1,11 @@
 """Rows of FP16 codes for a compressor, and what it must make of them, from the golden model."""
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
-from busmodels.streams import Bench, drain, drive, from_list, watch
+from busmodels.streams import Bench, drive, watch
 from gemmsmith_sim.golden.anda import align
 
 GROUP = 64
@@ -13,30 +13,34 @@ GROUP = 64
 
 @dataclass
 class Groups:
-    """Compressed groups, in order: ``signs`` and ``planes`` (m of them, most significant first) as 64-bit integers."""
+    """Compressed groups, in order: ``signs`` and ``planes`` (groups, m; most significant first) as words of 64 bits."""
 
-    exponents: list[int] = field(default_factory=list)
-    signs: list[int] = field(default_factory=list)
-    planes: list[list[int]] = field(default_factory=list)
-    row_ends: list[int] = field(default_factory=list)
+    exponents: np.ndarray
+    signs: np.ndarray
+    planes: np.ndarray
+    row_ends: np.ndarray
     """Groups that had come when a row ended."""
+
+
+def assert_equal(got: Groups, want: Groups) -> None:
+    assert len(want.signs) > 0
+    for name in ("exponents", "signs", "planes", "row_ends"):
+        np.testing.assert_array_equal(getattr(got, name), getattr(want, name), err_msg=name)
 
 
 def expected(rows, *, m, nearest) -> Groups:
     """What golden's ``align`` says of rows of FP16 codes."""
-    groups = Groups()
-    for codes in rows:
-        padded = np.pad(np.asarray(codes, np.uint16), (0, -len(codes) % GROUP)).reshape(-1, GROUP)
-        mantissas, exponents = align(padded, m=m, round="nearest" if nearest else "trunc")
-        groups.exponents += [int(e) for e in exponents[:, 0]]
-        groups.signs += [_word(row < 0) for row in mantissas]
-        groups.planes += [[_word(np.abs(row) >> m - 1 - p & 1) for p in range(m)] for row in mantissas]
-        groups.row_ends.append(len(groups.signs))
-    return groups
+    groups = np.concatenate([np.pad(np.asarray(codes, np.uint16), (0, -len(codes) % GROUP)) for codes in rows])
+    mantissas, exponents = align(groups.reshape(-1, GROUP), m=m, round="nearest" if nearest else "trunc")
+    planes = np.abs(mantissas)[:, None, :] >> np.arange(m)[::-1, None] & 1
+    return Groups(exponents[:, 0], _words(mantissas < 0), _words(planes),
+                  np.cumsum([-(-len(codes) // GROUP) for codes in rows]))
 
 
-def _word(bits) -> int:
-    return int.from_bytes(np.packbits(np.asarray(bits, np.uint8), bitorder="little").tobytes(), "little")
+def _words(bits) -> np.ndarray:
+    """Words of 64 bits, the first bit lowest."""
+    packed = np.packbits(np.asarray(bits, np.uint8), axis=-1, bitorder="little")
+    return np.ascontiguousarray(packed).view("<u8")[..., 0]
 
 
 def beats(rows, elements):
@@ -54,7 +58,8 @@ class Collector:
 
     def __init__(self, lanes, m):
         self.lanes, self.m = lanes, m
-        self.groups = Groups()
+        self.exponents, self.signs, self.row_ends = [], [], []
+        self.planes: list[list[int]] = []
         self._open = None
         self._plane = 0
 
@@ -66,44 +71,53 @@ class Collector:
             assert 1 <= count <= self.lanes
             assert count == self.lanes or payload.row_last, "only the last batch of a row may be partly filled"
             self._open = about
-            self.groups.signs += [payload.signs >> GROUP * k & (1 << GROUP) - 1 for k in range(count)]
-            self.groups.exponents += [payload.exponents >> 5 * k & 31 for k in range(count)]
-            self.groups.planes += [[] for _ in range(count)]
+            self.signs += [payload.signs >> GROUP * k & (1 << GROUP) - 1 for k in range(count)]
+            self.exponents += [payload.exponents >> 5 * k & 31 for k in range(count)]
+            self.planes += [[] for _ in range(count)]
             if payload.row_last:
-                self.groups.row_ends.append(len(self.groups.signs))
+                self.row_ends.append(len(self.signs))
         assert not payload.first or self._plane == 0
         assert about == self._open, "what is said of a batch must hold throughout it"
         for k in range(count):
-            self.groups.planes[k - count].append(payload.plane >> GROUP * k & (1 << GROUP) - 1)
+            self.planes[k - count].append(payload.plane >> GROUP * k & (1 << GROUP) - 1)
         self._plane += 1
         assert payload.last == (self._plane == self.m)
         self._plane %= self.m
 
+    def complete(self, count):
+        """Whether ``count`` groups have come, with all their planes."""
+        return len(self.planes) == count and self._plane == 0
 
-def compress(dut, rows, *, m, nearest=False, in_rate=1.0, out_rate=1.0, seed=0, cycles=20_000):
-    """Runs rows through ``dut``, compares every bit with golden, and returns the cycles it took."""
-    want = expected(rows, m=m, nearest=nearest)
-    assert want.signs
-    collector, rng, took = Collector(dut.lanes, m), random.Random(seed), []
-    bench = Bench(dut, cycles=cycles)
+    def groups(self):
+        return Groups(np.array(self.exponents), np.array(self.signs, np.uint64), np.array(self.planes, np.uint64),
+                      np.array(self.row_ends))
 
-    async def configure(ctx):
-        ctx.set(dut.m, m)
-        ctx.set(dut.nearest, nearest)
 
-    async def count(ctx):
-        while not collector.groups.planes or len(collector.groups.planes) < len(want.planes) or (
-                len(collector.groups.planes[-1]) < m):
-            await ctx.tick()
-            took.append(1)
+def compress(dut, *jobs, in_rate=1.0, out_rate=1.0, seed=0, cycles=20_000):
+    """Runs jobs (rows, m, nearest) one after another through ``dut``, compares every bit with golden, and returns the
+    cycles that each took."""
+    bench, rng = Bench(dut, cycles=cycles), random.Random(seed)
+    waiting, taken, sink = [], [], []
 
-    bench.add(configure)
-    bench.add(drive, dut.i, from_list(beats(rows, dut.elements)), rng=rng, rate=in_rate, background=True)
-    bench.add(watch, dut.o, collector.take, rng=rng, rate=out_rate, background=True)
-    bench.add(count)
+    async def run(ctx):
+        for rows, m, nearest in jobs:
+            want, collector = expected(rows, m=m, nearest=nearest), Collector(dut.lanes, m)
+            ctx.set(dut.m, m)
+            ctx.set(dut.nearest, nearest)
+            await ctx.tick().repeat(2)
+            sink[:], waiting[:] = [collector], beats(rows, dut.elements)
+            taken.append(-1)  # the driver looks at `waiting` behind the next edge
+            while not collector.complete(len(want.signs)):
+                await ctx.tick()
+                taken[-1] += 1
+            assert_equal(collector.groups(), want)
+
+    bench.add(drive, dut.i, lambda: waiting.pop(0) if waiting else None, rng=rng, rate=in_rate, background=True)
+    bench.add(watch, dut.o, lambda payload: sink[0].take(payload), rng=rng, rate=out_rate, background=True)
+    bench.add(run)
     bench.run()
-    assert collector.groups == want
-    return len(took)
+    assert len(taken) == len(jobs) > 0
+    return taken
 
 
 def random_codes(rng, count):
