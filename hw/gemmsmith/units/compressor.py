@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import reduce
+from itertools import pairwise
 from operator import or_
 from typing import Any
 
@@ -36,8 +37,8 @@ class Compressor(wiring.Component):
     all-zero group has E = 1. Infinities and NaNs become the largest finite FP16 of their sign.
 
     A batch is ``lanes`` groups. It comes in ``lanes`` · 64 / ``elements`` beats and leaves in ``m`` beats, which are
-    not more: one input beat a cycle can be kept up for every ``m``. Planes of a batch leave while the next one comes in,
-    and after the last beat of a row by themselves (see ``CornerTurn``).
+    not more: one input beat a cycle can be kept up for every ``m``. Planes of a batch leave while the next one comes
+    in, and after the last beat of a row by themselves (see ``CornerTurn``).
 
     Source: Anda, HPCA 2025, arXiv 2411.15982, "runtime bit-plane compressor"; one aligner for each element of a
     beat and a corner turn stand in for the paper's serial aligner for each element of a batch.
@@ -58,8 +59,8 @@ class Compressor(wiring.Component):
     saturated: Out(1), set from the cycle after a beat that held a code which is not finite, until ``clear`` or reset.
     clear: In(1).
 
-    Latency: the first plane of a batch follows its last beat by 5 cycles, and 64 / ``elements`` more where a group comes
-    in several beats.
+    Latency: the first plane of a batch follows its last beat by 5 cycles, and 64 / ``elements`` more where a group
+    comes in several beats.
 
     Raises
     ------
@@ -145,7 +146,7 @@ class Compressor(wiring.Component):
             planes, (word.sign for word in words), source.payload.exponent, source.payload.last))
 
     def _gather(self, m: Module, source: Any) -> Any:
-        """Zeros lose their sign; narrow slices come side by side, as the corner turn takes ``_slice`` elements at once."""
+        """Zeros lose their sign; narrow slices come side by side, as many as the corner turn takes at once."""
         parts = self._slice // self.elements
         narrow = slice_layout(self.elements, self.m_max)
         wide = stream.Signature(slice_layout(self._slice, self.m_max)).create()
@@ -156,7 +157,7 @@ class Compressor(wiring.Component):
                                for bit in range(self.m_max)))
         m.d.comb += [slices[-1].eq(source.payload), slices[-1].signs.eq(source.payload.signs & nonzero)]
         with m.If(source.valid & source.ready):
-            m.d.sync += [position.eq(position + 1), *(old.eq(new) for old, new in zip(slices, slices[1:], strict=False))]
+            m.d.sync += [position.eq(position + 1), *(older.eq(newer) for older, newer in pairwise(slices))]
         m.d.comb += [
             wide.valid.eq(source.valid & position.all()), source.ready.eq(wide.ready | ~position.all()),
             *(wide.payload.planes[p].eq(Cat(s.planes[p] for s in slices)) for p in range(self.m_max)),

@@ -42,7 +42,7 @@ class State(enum.Enum):
 
 
 class CornerTurn(wiring.Component):
-    """Collects a batch, ``size`` slices of ``width`` elements, and hands it on plane by plane, the most significant first.
+    """Collects a batch, ``size`` slices of ``width`` elements, and hands it on by planes, the most significant first.
 
     A step takes a slice and gives a plane of the batch before. Transposing takes log2(``size``) exchanges, each of one
     bit of the plane's number with the same bit of the slice's: a word waits 2ᵏ steps in front of an exchange or
