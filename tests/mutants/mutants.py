@@ -18,6 +18,7 @@ class Mutant:
 
 _ANDA = "tests/hw/pe/test_anda.py"
 _TOYS = "tests/hw/tile/test_tile_toys.py"
+_COMPRESSOR = "tests/hw/units/test_compressor.py"
 _JOBS = "tests/hw/coprocessor/test_coprocessor_jobs.py"
 
 MUTANTS = (
@@ -63,6 +64,14 @@ MUTANTS = (
            f"{_TOYS}::test_tile_computes_what_the_toy_says"),
     Mutant("tail-operands-held-late", "hw/gemmsmith/tile/tile.py", "feeder.push, pe.edge_latency + pe.core_latency",
            "feeder.push, pe.edge_latency + pe.core_latency + 1", f"{_TOYS}::test_tile_computes_what_the_toy_says"),
+    # The compressor.
+    Mutant("compressor-ties-round-up", "hw/gemmsmith/units/align.py", "(self.cut.last & tie.replicate(width))",
+           "(self.cut.last & 0)", f"{_COMPRESSOR}::test_what_the_format_says"),
+    Mutant("compressor-zero-keeps-its-sign", "hw/gemmsmith/units/compressor.py", "source.payload.signs & nonzero",
+           "source.payload.signs", f"{_COMPRESSOR}::test_what_the_format_says"),
+    Mutant("corner-turn-does-not-fill-the-batch", "hw/gemmsmith/units/corner.py",
+           "Mux(full, Mux(self.m == 1, State.FLOW, State.PUSH), State.FILL)", "Mux(self.m == 1, State.FLOW, State.PUSH)",
+           f"{_COMPRESSOR}::test_random_rows_under_stalls"),
     # DMA and job control.
     Mutant("burst-one-word-long", "hw/gemmsmith/bus/burst.py", "self.i.payload.beats - 1", "self.i.payload.beats",
            "tests/hw/bus/test_reader.py::test_page_edges"),

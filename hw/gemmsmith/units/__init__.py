@@ -1,0 +1,5 @@
+"""Units that work beside an array."""
+
+from gemmsmith.units.compressor import Compressor
+
+__all__ = ["Compressor"]
