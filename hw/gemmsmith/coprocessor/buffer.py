@@ -11,6 +11,8 @@ from amaranth.utils import exact_log2
 
 __all__ = ["Buffer", "OperandBuffer"]
 
+MOST_PASSES = 15
+"""Commits that may wait."""
 NO_COLLISION = {"no_rw_check": 1}
 """Only a free slot is written and only a committed one read, so no row is read and written at once. Told so, Yosys
 does not add logic (a comparator and a bypass as wide as the memory) to define what such a read returns."""
@@ -24,10 +26,11 @@ class Buffer(Component):
 
     Write side: while `free` is high, any number of bus words may be written in any order; `commit` (also in
     the cycle of the last write) hands the slot over with its first `words` operand words valid, and the other
-    slot is written next.
+    slot is written next. A `commit` with `again` writes nothing: the slot handed over last is to be read once more.
 
-    Read side: for each slot committed, operand words 0 to `words` − 1 of all banks appear on `o`, one a cycle
-    while `o.ready` is high. The slot is free again when its last word is in the output register.
+    Read side: for each commit, operand words 0 to `words` − 1 of all banks appear on `o`, one a cycle while `o.ready`
+    is high. A slot is free when its last word, for the last time, is in the output register and the other slot has
+    been handed over.
 
     Latency: two cycles from `commit` to `o.valid`; none between slots. `o.ready` enables the memories
     combinationally.
@@ -48,7 +51,8 @@ class Buffer(Component):
     write : In({valid, bank, address, data})
         One bus word; `address` counts bus words within a bank's part of the slot.
     commit : In(1)
-    words : In(range(slot_words + 1)), sampled with `commit`, at least 1
+    again : In(1), with `commit`; at most 15 commits may wait for their last word
+    words : In(range(slot_words + 1)), sampled with a `commit` that is not `again`, at least 1
     free : Out(1)
     o : Out(stream of ArrayLayout(unsigned(width), banks))
 
@@ -78,6 +82,7 @@ class Buffer(Component):
         super().__init__({
             "write": In(write),
             "commit": In(1),
+            "again": In(1),
             "words": In(range(slot_words + 1)),
             "free": Out(1),
             "o": Out(stream.Signature(data.ArrayLayout(unsigned(width), banks))),
@@ -107,34 +112,33 @@ class Buffer(Component):
         read_slot = Signal()
         write_slot = Signal()
         words = Signal(data.ArrayLayout(self.words.shape(), 2))
-        committed = Signal(2)
+        passes = [Signal(range(MOST_PASSES + 1), name=f"passes_{k}") for k in range(2)]
+        begun = Signal()
         position = Signal(exact_log2(self._slot_words))
         following = Signal.like(self.words)
         step = Signal()
         fetch = Signal()
 
+        due = Cat(count.any() for count in passes)
+        slot = write_slot ^ self.again  # what a commit is about
+        last = fetch & (following == words[read_slot])
         m.d.comb += [
-            self.free.eq(~committed.bit_select(write_slot, 1)),
+            self.free.eq(~due.bit_select(write_slot, 1)),
             step.eq(~self.o.valid | self.o.ready),
-            fetch.eq(step & committed.bit_select(read_slot, 1)),
+            read_slot.eq(begun ^ ~due.bit_select(begun, 1)),  # the other one, once this one has been read
+            fetch.eq(step & due.any()),
             following.eq(self._next(m, position, fetch)),
         ]
-        with m.If(self.commit):
-            m.d.sync += [
-                committed.bit_select(write_slot, 1).eq(1),
-                words[write_slot].eq(self.words),
-                write_slot.eq(~write_slot),
-            ]
+        for k, count in enumerate(passes):
+            m.d.sync += count.eq(count + (self.commit & (slot == k)) - (last & (read_slot == k)))
+        with m.If(self.commit & ~self.again):
+            m.d.sync += [words[write_slot].eq(self.words), write_slot.eq(~write_slot)]
         with m.If(step):
             m.d.sync += self.o.valid.eq(fetch)
+        with m.If(due.any()):
+            m.d.sync += begun.eq(read_slot)
         with m.If(fetch):
-            m.d.sync += position.eq(following)
-            with m.If(following == words[read_slot]):
-                m.d.sync += [
-                    position.eq(0),
-                    committed.bit_select(read_slot, 1).eq(0),
-                    read_slot.eq(~read_slot),
-                ]
+            m.d.sync += position.eq(Mux(last, 0, following))
         self._store(m, write_slot, read_slot, position, fetch)
         return m
 

@@ -131,6 +131,7 @@ class Coprocessor(wiring.Component):
                 buffer.write.valid.eq(mine & ~reader.o.payload.marker), buffer.write.bank.eq(tag.value),
                 buffer.write.address.eq(reader.o.payload.index), buffer.write.data.eq(reader.o.payload.data),
                 buffer.commit.eq(mine & reader.o.payload.marker), buffer.words.eq(tag.value),
+                buffer.again.eq(tag.again),
                 sink.valid.eq(buffer.o.valid), buffer.o.ready.eq(sink.ready),
                 *(sink.payload[b].eq(buffer.o.payload[b][:operand.width]) for b in range(banks)),
             ]

@@ -18,10 +18,11 @@ from gemmsmith.tile import GROUPS_WIDTH, block_layout
 
 
 def tag_layout(plan: Plan, rows: int, cols: int) -> data.StructLayout:
-    """What travels with a request: the operand, and its bank (or, with a marker, the words of the chunk)."""
+    """What travels with a request: the operand, and its bank (or, with a marker, the words of the chunk, or that the
+    chunk before is to be read ``again``)."""
     words = max(plan.slot_words(o) for o in plan.pe.operands)
     return data.StructLayout({"operand": range(max(2, len(plan.pe.operands))),
-                              "value": range(max(rows, cols, words + 1))})
+                              "value": range(max(rows, cols, words + 1)), "again": 1})
 
 
 class Loader(wiring.Component):
@@ -31,6 +32,9 @@ class Loader(wiring.Component):
     A *line* is what one row (of A or W) contributes to a chunk of one operand: consecutive bus words. Behind
     the lines of an operand goes a marker, with which its buffer takes over the chunk. Lines beyond M or N are
     not read: what the array computes from stale operands there is never written back.
+
+    If all of K is one chunk, rows of A stay in their buffers while the array goes through the blocks of columns: then
+    only a marker goes behind the first block's.
 
     Members
     -------
@@ -76,6 +80,7 @@ class Loader(wiring.Component):
         operand = Signal(range(max(2, count)))
         pending = Signal(count)
         first_chunk = Signal()
+        first_column = Signal()
         chunk = Signal((max(self.plan.span(o) for o in operands) // self.plan.groups - 1).bit_length())
         m.d.sync += pending.eq(pending & ~self.committed)
 
@@ -83,10 +88,12 @@ class Loader(wiring.Component):
         of_row = Array(Const(o.axis is Axis.ROW, 1) for o in operands)[operand]
         last_bank = Mux(of_row, last_row, last_column)
         skipped = Array(self._held(o, chunk, first_chunk) for o in operands)[operand]
+        again = of_row & ~first_column & (self.groups <= self.plan.groups)
         words, bus_words = self._sizes(m, groups_left)
         tag = Signal(self._tag)
         m.d.comb += [
             self.request.payload.addr.eq(line), self.request.payload.tag.eq(tag), tag.operand.eq(operand),
+            tag.again.eq(again),
             self.block.payload.groups.eq(self.groups), self.block.payload.last_row.eq(last_row),
             self.block.payload.last_column.eq(last_column), self.store.payload.addr.eq(o_block),
             self.store.payload.last_row.eq(last_row), self.store.payload.last_column.eq(last_column),
@@ -95,6 +102,7 @@ class Loader(wiring.Component):
             with m.State("IDLE"):
                 m.d.sync += [m_left.eq(self.m), n_left.eq(self.n), o_row.eq(self.o_address), o_block.eq(self.o_address)]
                 m.d.sync += [s.eq(a) for s, a in zip(block_start, self.address, strict=True)]
+                m.d.sync += first_column.eq(1)
                 with m.If(self.start):
                     m.d.sync += self.busy.eq(1)
                     m.next = "BLOCK"
@@ -108,6 +116,9 @@ class Loader(wiring.Component):
                 m.d.sync += [line.eq(chunk_start[operand]), bank.eq(0)]
                 with m.If(skipped):
                     m.next = "NEXT"
+                with m.Elif(again):
+                    with m.If(~pending.bit_select(operand, 1)):
+                        m.next = "MARKER"
                 with m.Elif((self.free & ~pending).bit_select(operand, 1)):
                     m.next = "LINE"
             with m.State("LINE"):
@@ -122,7 +133,7 @@ class Loader(wiring.Component):
                 with m.If(self.request.ready):
                     m.d.sync += [pending.bit_select(operand, 1).eq(1),
                                  chunk_start[operand].eq(chunk_start[operand] + self._chunk_bytes()[operand])]
-                    with m.If(first_chunk):
+                    with m.If(first_chunk & ~again):
                         m.d.sync += next_start[operand].eq(line)
                     m.next = "NEXT"
             with m.State("NEXT"):
@@ -135,6 +146,7 @@ class Loader(wiring.Component):
                         m.next = "ADVANCE"
             with m.State("ADVANCE"):
                 m.next = "BLOCK"
+                m.d.sync += first_column.eq(n_left <= self.cols)
                 with m.If(n_left > self.cols):
                     m.d.sync += [n_left.eq(n_left - self.cols),
                                  o_block.eq(o_block + self.cols * self.pe.scheme.out_width // 8)]

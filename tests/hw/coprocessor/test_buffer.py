@@ -130,6 +130,34 @@ def test_descending_groups(width, bus_width, beats, rate):
     assert len(bench.out) > 32
 
 
+@pytest.mark.parametrize("rate", [0.4, 1])
+def test_slots_are_read_again(rate):
+    """Commits without words, before, while and after their slot is read; the other slot is filled meanwhile."""
+    bench = BufferBench(width=32, banks=2, bus_width=64, slot_words=8, rate=rate)
+
+    async def fill(ctx):
+        for words, repeats, wait in ((5, 3, False), (8, 0, True), (1, 4, True), (8, 14, False), (3, 1, True),
+                                     (8, 2, True)):
+            await bench.fill(ctx, words)
+            slot = bench.expected[-words:]
+            for _ in range(repeats):
+                for _ in range(bench.rng.randint(0, 3 * words) if wait else 0):
+                    await ctx.tick()
+                ctx.set(bench.dut.again, 1)
+                ctx.set(bench.dut.commit, 1)
+                await ctx.tick()
+                ctx.set(bench.dut.commit, 0)
+                ctx.set(bench.dut.again, 0)
+                bench.expected += slot
+        await bench.settle(ctx)
+        assert ctx.get(bench.dut.free)
+
+    bench.add(fill)
+    bench.run()
+    assert bench.out == bench.expected
+    assert len(bench.out) == 5 * 4 + 8 + 5 + 8 * 15 + 3 * 2 + 8 * 3
+
+
 def test_slots_follow_without_a_gap():
     """Two slots are read in as many cycles as they have words, one is refilled meanwhile."""
     bench = BufferBench(width=32, banks=1, bus_width=32, slot_words=32, rate=1)

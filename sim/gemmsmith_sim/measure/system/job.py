@@ -66,6 +66,10 @@ class Job:
         full, rest = divmod(self.groups, self.plan.groups)
         return (self.plan.groups,) * full + ((rest,) if rest else ())
 
+    def stays(self, operand: Operand) -> bool:
+        """Whether a block of rows is read once for all blocks of columns: all of K is one chunk."""
+        return operand.axis is Axis.ROW and len(self.chunks) == 1
+
     @property
     def bus_bytes(self) -> int:
         """Bytes of a bus word."""

@@ -55,10 +55,11 @@ class _Pipeline:
 
     def _row(self, row: int) -> None:
         """All blocks of columns for one block of rows."""
-        full = self._job.n // self._job.config.cols
-        self._repeat(full, self._job.column_period(row), lambda column: self._block(row, column))
-        for column in range(full, self._job.blocks(Axis.COLUMN)):
-            self._block(row, column)
+        last = self._job.blocks(Axis.COLUMN) - 1
+        self._block(row, 0)
+        self._repeat(last - 1, self._job.column_period(row), lambda column: self._block(row, column + 1))
+        if last:
+            self._block(row, last)
 
     def _block(self, row: int, column: int) -> None:
         job, reading, computing, writing = self._job, self._reading, self._computing, self._writing
@@ -66,10 +67,11 @@ class _Pipeline:
         computing.begin_block(queued)
         block = {Axis.ROW: row, Axis.COLUMN: column}
         for chunk in range(len(job.chunks)):
-            committed = [reading.load(i, job.lines(i, block[o.axis], chunk)) for i, o in enumerate(job.pe.operands)]
-            freed = computing.compute(chunk, committed)
-            for operand, cycle in freed.items():
-                reading.free(operand, cycle)
+            committed = [reading.again(i) if column and job.stays(o) else
+                         reading.load(i, job.lines(i, block[o.axis], chunk)) for i, o in enumerate(job.pe.operands)]
+            for operand, cycle in computing.compute(chunk, committed).items():
+                if column == job.blocks(Axis.COLUMN) - 1 or not job.stays(job.pe.operands[operand]):
+                    reading.free(operand, cycle)
         released = writing.store(queued, computing.done, job.output_rows(row, column))
         computing.times.released.append(released)
 

@@ -62,8 +62,16 @@ class Reading:
         t.committed[operand] = t.taken + 1
         return t.committed[operand]
 
+    def again(self, operand: int) -> int:
+        """The chunk that is in the operand's buffer once more; returns the cycle in which the buffer hears of it."""
+        t = self.times
+        marker = self._request(max(t.loader, t.committed[operand] + 1) + 1, MARKER)
+        t.loader = marker + 2
+        t.committed[operand] = t.taken + 1
+        return t.committed[operand]
+
     def free(self, operand: int, cycle: int) -> None:
-        """The last word of an operand's chunk is fetched in ``cycle``: its slot is empty."""
+        """The last word of an operand's chunk is fetched for the last time, in ``cycle``: its slot is empty."""
         freed = self.times.freed
         freed[2 * operand], freed[2 * operand + 1] = freed[2 * operand + 1], cycle
 

@@ -47,7 +47,9 @@ def ideal_bytes_read(job: Job) -> float:
 
 
 def _reads(job: Job, operand: Operand) -> int:
-    """Rows of A (or W) that are read, each as often as there are blocks of the other axis."""
+    """Rows of A (or W) that are read, each as often as there are blocks of the other axis, unless it stays."""
+    if job.stays(operand):
+        return job.m
     other = Axis.COLUMN if operand.axis is Axis.ROW else Axis.ROW
     return job.size(operand.axis) * job.blocks(other)
 
