@@ -32,7 +32,7 @@ class TailStages(NamedTuple):
     add: int
 
 
-TAIL_STAGES = {2: TailStages(2, 0, 2), 3: TailStages(2, 0, 3), 4: TailStages(4, 0, 4), 8: TailStages(9, 1, 7)}
+TAIL_STAGES = {2: TailStages(2, 0, 2), 3: TailStages(3, 0, 3), 4: TailStages(4, 0, 4), 8: TailStages(9, 1, 7)}
 """By the length of the accumulator's loop, ``read + add``: a core may have a result every so many cycles."""
 
 

@@ -94,14 +94,20 @@ class _Columns:
         return Cat(_true(column[0]) if column else Const(0, 1) for column in self._columns)
 
     def _add(self, weight: int, bits: Sequence[_Bit], time: int) -> None:
-        """Two or three bits; a full adder with a constant is smaller than the gates of a half adder."""
+        """Two or three bits."""
         inverted = sum(bit.inverted for bit in bits) > 1
-        values = [~bit.value if bit.inverted != inverted else bit.value for bit in bits]
-        values += [Const(inverted, 1)] * (3 - len(values))
-        adder = MirrorAdder()
-        place(self._m, f"adder_{next(self._serial)}", adder, clocked=False, **dict(zip("abc", values, strict=True)))
-        self.add(weight, adder.sum_n, time=time + SUM_DELAY, inverted=not inverted)
-        self.add(weight + 1, adder.carry_n, time=time + CARRY_DELAY, inverted=not inverted)
+        if len(bits) == 2:
+            low, high = Signal(name="half_sum"), Signal(name="half_carry")
+            self._m.d.comb += [low.eq(_true(bits[0]) ^ _true(bits[1])), high.eq(_true(bits[0]) & _true(bits[1]))]
+            inverted = True
+        else:
+            adder = MirrorAdder()
+            inputs = {port: ~bit.value if bit.inverted != inverted else bit.value
+                      for port, bit in zip("abc", bits, strict=True)}
+            place(self._m, f"adder_{next(self._serial)}", adder, clocked=False, **inputs)
+            low, high = adder.sum_n, adder.carry_n
+        self.add(weight, low, time=time + SUM_DELAY, inverted=not inverted)
+        self.add(weight + 1, high, time=time + CARRY_DELAY, inverted=not inverted)
 
 
 def _earliest(column: Sequence[_Bit], count: int) -> tuple[Sequence[_Bit], int]:
