@@ -87,11 +87,26 @@ def test_accumulate(target, kept, x, subtracts, tmp_path):
 
 
 @pytest.mark.parametrize("target", CELLS)
+@pytest.mark.parametrize("planes", [1, 2])
 @pytest.mark.parametrize(("count", "width", "cuts"), [(1, 3, ()), (4, 2, ()), (5, 4, ()), (6, 3, (1, 3))])
-def test_gated_accumulate(target, count, width, cuts, tmp_path):
+def test_gated_accumulate(target, count, width, cuts, planes, tmp_path):
     def build(m, signal):
         words = [signal(signed(width), f"word_{i}") for i in range(count)]
         arguments = [signal(signed(width + 4), "kept"), signal(1, "clear"), signal(1, "subtract")]
-        return leaf("gated_accumulate")(m, words, list(signal(count, "gates")), cuts, *arguments)
+        gates = [list(signal(count, f"gates_{k}")) for k in range(planes)]
+        return leaf("gated_accumulate")(m, words, gates, cuts, *arguments)
 
     prove_equal(target, tmp_path, build, latency=len(cuts))
+
+
+@pytest.mark.parametrize("target", ["asic"])
+@pytest.mark.parametrize(("widths", "places", "total"), [
+    ((4,), (1,), 6), ((3, 5), (0, 1), 7), ((4, 3, 4), (0, 1, 3), 8), ((2, 2, 2, 2, 5), (0, 0, 1, 3, 2), 9),
+    ((3, 3, 3, 3, 3, 3), (0, 2, 4, 6, 8, 0), 12)])
+def test_sum_rows(target, widths, places, total, tmp_path):
+    def build(m, signal):
+        rows = [(place, signal(signed(width), f"row_{k}"))
+                for k, (width, place) in enumerate(zip(widths, places, strict=True))]
+        return leaf("sum_rows")(m, rows, total)
+
+    prove_equal(target, tmp_path, build)

@@ -15,7 +15,7 @@ _PLACES: dict[int, tuple[tuple[str, ...], int]] = {
     0: ((), 0),
     1: ((), 1),
     2: (("product",), 1),
-    3: (("product",), 2),
+    3: (("digits", "product"), 1),
     4: (("level_1", "product"), 2),
     6: (("digits", "level_1", "product"), 3),
     9: (("digits", "level_0", "level_1", "level_2", "product"), 4),

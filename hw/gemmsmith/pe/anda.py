@@ -11,7 +11,7 @@ from gemmsmith.arith.float_add import FloatAdd
 from gemmsmith.arith.float_convert import FloatToHalf
 from gemmsmith.arith.float_scale import ScaleInteger
 from gemmsmith.arith.round import FP16, FP32
-from gemmsmith.arith.serial import SerialAccumulator, SerialNegator
+from gemmsmith.arith.serial import SerialAccumulator, SerialNegator, check_planes
 from gemmsmith.arith.sum import cuts, delay, levels
 from gemmsmith.pe.base import Core, Edge, ProcessingElement, Tail
 from gemmsmith.schemes import Anda, Axis, Cadence, Operand, Part
@@ -22,6 +22,9 @@ WEIGHT = 4
 DIGIT_SUM = WEIGHT + levels(LANES)
 """Bits of Σ digit · weight over the lanes: −512 … 448."""
 HALF_STAGES = 2
+ORDER = {1: "most significant first",
+         2: "least significant first, two by two; if m is even, a plane of zeros stands behind the sign plane"}
+"""In memory, by planes per cycle."""
 
 
 class TailStages(NamedTuple):
@@ -32,12 +35,13 @@ class TailStages(NamedTuple):
     add: int
 
 
-TAIL_STAGES = {2: TailStages(2, 0, 2), 3: TailStages(2, 0, 3), 4: TailStages(4, 0, 4), 8: TailStages(9, 1, 7)}
+TAIL_STAGES = {2: TailStages(2, 0, 2), 3: TailStages(3, 0, 3), 4: TailStages(4, 0, 4), 8: TailStages(9, 1, 7)}
 """By the length of the accumulator's loop, ``read + add``: a core may have a result every so many cycles."""
 
 
 class AndaElement(ProcessingElement):
-    """64 lanes, one bit plane a cycle: a group of 64 products takes M + 1 cycles, M chosen at run time.
+    """64 lanes, one bit plane a cycle: a group of 64 products takes M + 1 cycles, M chosen at run time; or two planes
+    and half the cycles, rounded up.
 
     The row edge turns sign–magnitude planes into two's-complement digits, least significant first, so that the core
     is no more than 64 gated weights, an adder tree and a shift-right accumulator; its result is S · 2^(m_max − M).
@@ -59,9 +63,11 @@ class AndaElement(ProcessingElement):
     scheme: Anda
     options = {"m_max": "largest mantissa length that can be chosen at run time, 1..16",
                "tail_loop": "least cycles between results of a core: 4, or 8 for a higher clock",
+               "planes": "bit planes per cycle, 1 or 2",
                "stages": f"pipeline registers of the core's adder tree, 0..{levels(LANES)}"}
 
-    def __init__(self, *, scheme: Anda, m_max: int = 16, stages: int = levels(LANES), tail_loop: int = 4):
+    def __init__(self, *, scheme: Anda, m_max: int = 16, stages: int = levels(LANES), tail_loop: int = 4,
+                 planes: int = 1):
         if m_max not in range(1, 17):
             raise ValueError(f"m_max must be 1..16, not {m_max!r}")
         if scheme.m > m_max:
@@ -70,12 +76,14 @@ class AndaElement(ProcessingElement):
             raise ValueError(f"stages must be 0..{levels(LANES)}, not {stages!r}")
         if tail_loop not in TAIL_STAGES:
             raise ValueError(f"tail_loop must be one of {', '.join(map(str, TAIL_STAGES))}, not {tail_loop!r}")
+        check_planes(planes)
         self.scheme = scheme
         self.m_max = m_max
+        self.planes = planes
         self.stages = stages
         self.operands = (
-            Operand(name="a_plane", axis=Axis.ROW, width=LANES, cadence=Cadence.BEAT,
-                    descending=True, doc="per group: the sign plane, then the mantissa planes, most significant first"),
+            Operand(name="a_plane", axis=Axis.ROW, width=planes * LANES, cadence=Cadence.BEAT,
+                    descending=planes == 1, doc=f"per group: the sign plane, then the mantissa planes, {ORDER[planes]}"),
             Operand(name="a_exponent", axis=Axis.ROW, width=5, cadence=Cadence.GROUP, part=Part.TAIL,
                     dense=True, doc="shared biased FP16 exponent of the group"),
             Operand(name="w_codes", axis=Axis.COLUMN, width=LANES * WEIGHT, cadence=Cadence.GROUP,
@@ -86,11 +94,11 @@ class AndaElement(ProcessingElement):
         self.group = LANES
         self.result = Cadence.GROUP
         self.result_width = DIGIT_SUM + m_max
-        self.row_payload = LANES
+        self.row_payload = planes * LANES
         self.column_payload = LANES * WEIGHT
         self.modes = range(1, m_max + 1)
         self.edge_latency = SerialNegator.latency
-        self.core_latency = stages + 1
+        self.core_latency = stages + 1 + (planes == 2 and stages > 0)
         self.tail_loop = tail_loop
         self.tail_latency = sum(TAIL_STAGES[tail_loop]) - 1
         if scheme.out == "fp16":
@@ -101,10 +109,10 @@ class AndaElement(ProcessingElement):
         return self.scheme.m
 
     def beats(self, mode: int) -> int:
-        return mode + 1
+        return -(-(mode + 1) // self.planes)
 
     def beats_signal(self, mode: Any) -> Any:
-        return mode + 1
+        return mode + 1 if self.planes == 1 else (mode + 2) >> 1
 
     def row_edge(self) -> Edge:
         return AndaRowEdge(self, Axis.ROW)
@@ -124,7 +132,7 @@ class AndaRowEdge(Edge):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        m.submodules.negator = negator = SerialNegator(lanes=LANES)
+        m.submodules.negator = negator = SerialNegator(lanes=LANES, planes=self.pe.planes)
         m.d.comb += [
             negator.valid.eq(self.ctl.valid),
             negator.first.eq(self.ctl.first),
@@ -144,8 +152,9 @@ class AndaColumnEdge(Edge):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         weights = Signal.like(self.o, reset_less=True)
-        # Not at the sign plane: one cycle later the cores still take the previous group's last digit.
-        with m.If(self.ctl.valid & ~self.ctl.first):
+        # Not at the sign plane: one cycle later the cores still take the previous group's last digit. If it is the
+        # last plane, too, no group ended in the cycle before: results keep their distance.
+        with m.If(self.ctl.valid & (~self.ctl.first | self.ctl.last)):
             m.d.sync += weights.eq(invert_signs(self.w_codes))
         m.d.comb += self.o.eq(weights)
         return m
@@ -167,7 +176,8 @@ class AndaCore(Core):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.serial = serial = SerialAccumulator(
-            count=LANES, width=WEIGHT, shift_out=self.pe.m_max, cuts=cuts(levels(LANES), self.pe.stages))
+            count=LANES, width=WEIGHT, shift_out=self.pe.m_max, cuts=cuts(levels(LANES), self.pe.stages),
+            planes=self.pe.planes)
         m.d.comb += [
             serial.valid.eq(self.ctl.valid),
             serial.first.eq(self.ctl.first),

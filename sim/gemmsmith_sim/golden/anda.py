@@ -42,7 +42,8 @@ class AndaGolden(Golden[Anda]):
 
     - ``a_plane``: m + 1 words of 64 bits per group, bit i for element i: the sign plane, then the mantissa
       planes, **least significant first** (the paper stores the most significant first; an accumulator that
-      shifts right is smaller and takes them in this order);
+      shifts right is smaller and takes them in this order). Of 128 bits: two planes, the earlier one lowest, in
+      ⌈(m + 1) / 2⌉ words per group; for an even m a plane of zeros stands behind the sign plane;
     - ``a_exponent``: 5 bits per group;
     - ``w_codes``: 256 bits per group, element i in bits 4i+3..4i as two's complement;
     - ``w_scale``: an FP16 code per weight group.
@@ -98,8 +99,9 @@ class AndaGolden(Golden[Anda]):
     def words(self, encoded: Encoded, operand: Operand) -> NDArray[np.uint8]:
         codes = pad_k(encoded.arrays["codes"], GROUP)
         if operand.name == "a_plane":
-            expect(operand, width=GROUP)
-            return _planes(codes, m=self.scheme.m)
+            planes = 2 if operand.width == 2 * GROUP else 1
+            expect(operand, width=planes * GROUP)
+            return _planes(codes, m=self.scheme.m, at_once=planes)
         if operand.name == "a_exponent":
             expect(operand, width=5)
             return encoded.arrays["exponents"][:, :, None]
@@ -146,13 +148,14 @@ def _cut(significand: NDArray[np.int32], shift: NDArray[np.int32], *, m: int, ro
     return np.minimum(rounded, np.int32((1 << m) - 1))
 
 
-def _planes(codes: NDArray[np.int32], *, m: int) -> NDArray[np.uint8]:
-    """Bit planes of signed mantissas, bytes (rows, groups · (m + 1), 8): signs, then mantissas LSB first."""
+def _planes(codes: NDArray[np.int32], *, m: int, at_once: int) -> NDArray[np.uint8]:
+    """Bit planes of signed mantissas, bytes (rows, words, 8 · at_once): signs, then mantissas LSB first."""
     rows = len(codes)
     groups = codes.reshape(rows, -1, 1, GROUP)
-    mantissa_bits = np.abs(groups) >> np.arange(m)[:, None] & 1
+    below = -(m + 1) % at_once
+    mantissa_bits = (np.abs(groups) << below) >> np.arange(m + below)[:, None] & 1
     bits = np.concatenate([groups < 0, mantissa_bits], axis=2).astype(np.uint8)
-    return np.packbits(bits, axis=3, bitorder="little").reshape(rows, -1, GROUP // 8)
+    return np.packbits(bits, axis=3, bitorder="little").reshape(rows, -1, GROUP // 8 * at_once)
 
 
 def _nibbles(codes: NDArray[np.int8]) -> NDArray[np.uint8]:

@@ -12,7 +12,7 @@ import itertools
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from amaranth.hdl import Cat, Const, Module, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -25,6 +25,10 @@ SUM_DELAY, CARRY_DELAY, INVERTER_DELAY = 5, 4, 1
 
 KEPT_TIME = 2 * SUM_DELAY
 """When the accumulator arrives, after its clear and complement; far too early to matter."""
+
+
+PLANE_TIME = 8 * SUM_DELAY
+"""When a plane that was added up by itself arrives."""
 
 
 class MirrorAdder(wiring.Component):
@@ -55,10 +59,11 @@ class _Bit(NamedTuple):
 
 
 class _Columns:
-    """Bits to be added, by weight."""
+    """Bits to be added, by weight. ``name`` begins the adders' names."""
 
-    def __init__(self, m: Module, width: int):
+    def __init__(self, m: Module, width: int, name: str = "adder"):
         self._m = m
+        self._name = name
         self._columns: list[list[_Bit]] = [[] for _ in range(width)]
         self._serial = itertools.count()
 
@@ -66,6 +71,13 @@ class _Columns:
         """Bits beyond the last column are dropped."""
         if weight < len(self._columns):
             bisect.insort(self._columns[weight], _Bit(time, next(self._serial), inverted, value))
+
+    def add_kept(self, value: Value) -> None:
+        """Adds what was kept, modulo 2 to the number of columns."""
+        row = Signal(len(self._columns), name="kept_row")
+        self._m.d.comb += row.eq(value)
+        for weight, bit in enumerate(row):
+            self.add(weight, bit, time=KEPT_TIME)
 
     def two_rows(self) -> tuple[Value, Value]:
         """Two numbers of the same sum, modulo 2 to the number of columns."""
@@ -94,14 +106,20 @@ class _Columns:
         return Cat(_true(column[0]) if column else Const(0, 1) for column in self._columns)
 
     def _add(self, weight: int, bits: Sequence[_Bit], time: int) -> None:
-        """Two or three bits; a full adder with a constant is smaller than the gates of a half adder."""
+        """Two or three bits."""
         inverted = sum(bit.inverted for bit in bits) > 1
-        values = [~bit.value if bit.inverted != inverted else bit.value for bit in bits]
-        values += [Const(inverted, 1)] * (3 - len(values))
-        adder = MirrorAdder()
-        place(self._m, f"adder_{next(self._serial)}", adder, clocked=False, **dict(zip("abc", values, strict=True)))
-        self.add(weight, adder.sum_n, time=time + SUM_DELAY, inverted=not inverted)
-        self.add(weight + 1, adder.carry_n, time=time + CARRY_DELAY, inverted=not inverted)
+        if len(bits) == 2:
+            low, high = Signal(name="half_sum"), Signal(name="half_carry")
+            self._m.d.comb += [low.eq(_true(bits[0]) ^ _true(bits[1])), high.eq(_true(bits[0]) & _true(bits[1]))]
+            inverted = True
+        else:
+            adder = MirrorAdder()
+            inputs = {port: ~bit.value if bit.inverted != inverted else bit.value
+                      for port, bit in zip("abc", bits, strict=True)}
+            place(self._m, f"{self._name}_{next(self._serial)}", adder, clocked=False, **inputs)
+            low, high = adder.sum_n, adder.carry_n
+        self.add(weight, low, time=time + SUM_DELAY, inverted=not inverted)
+        self.add(weight + 1, high, time=time + CARRY_DELAY, inverted=not inverted)
 
 
 def _earliest(column: Sequence[_Bit], count: int) -> tuple[Sequence[_Bit], int]:
@@ -121,24 +139,50 @@ def _true(bit: _Bit) -> Value:
 
 
 @variant("gated_accumulate", "asic")
-def gated_accumulate(m: Module, words: Sequence[Value], gates: Sequence[Value], cuts: Collection[int], kept: Value,
-                     clear: Value, subtract: Value) -> Value:
+def gated_accumulate(m: Module, words: Sequence[Value], gates: Sequence[Sequence[Value]], cuts: Collection[int],
+                     kept: Value, clear: Value, subtract: Value) -> Value:
     """Without registers inside, the accumulator is one more row of the tree."""
     if cuts:
         return portable.gated_accumulate(m, words, gates, cuts, kept, clear, subtract)
-    top, width = len(words[0]) - 1, len(kept)
+    if len(gates) == 2:
+        return _accumulate_two(m, words, gates, kept, clear, subtract)
+    width = len(kept)
     columns = _Columns(m, width)
-    for word, gate in zip(words, gates, strict=True):
-        # −2^top · bit = 2^top · ~bit − 2^top: the constants of all words go to the accumulator.
-        for k in range(top + 1):
-            columns.add(k, word[k] & gate, inverted=k == top)
+    _add_gated(columns, words, gates[0])
     # kept − x = ~(~kept + x).
     base = (kept.as_unsigned() & (~clear).replicate(width)) ^ subtract.replicate(width)
-    row = Signal(width, name="kept_row")
-    m.d.comb += row.eq(base - (len(words) << top))
-    for k in range(width):
-        columns.add(k, row[k], time=KEPT_TIME)
+    columns.add_kept(base - _excess(words))
     return (columns.total() ^ subtract.replicate(width)).as_signed()
+
+
+def _accumulate_two(m: Module, words: Sequence[Value], gates: Sequence[Sequence[Value]], kept: Value, clear: Value,
+                    subtract: Value) -> Value:
+    """The plane that may be subtracted is first added up to two rows by itself: −x = ~row + ~row + 2."""
+    width = len(kept)
+    columns, plane = _Columns(m, width), _Columns(m, width - 1, "plane_adder")
+    _add_gated(columns, words, gates[0])
+    _add_gated(plane, words, gates[1])
+    excess = _excess(words)
+    base = (kept.as_unsigned() & (~clear).replicate(width)) - Mux(subtract, -excess - 4, 3 * excess)
+    columns.add_kept(base)
+    for k, bits in enumerate(plane.two_rows()):
+        row = Signal(width - 1, name=f"plane_{k}")
+        m.d.comb += row.eq(bits ^ subtract.replicate(width - 1))
+        for weight, bit in enumerate(row):
+            columns.add(weight + 1, bit, time=PLANE_TIME)
+    return columns.total().as_signed()
+
+
+def _add_gated(columns: _Columns, words: Sequence[Value], gates: Sequence[Value]) -> None:
+    """Adds the gated words and their ``_excess``: −2^top · bit = 2^top · ~bit − 2^top."""
+    top = len(words[0]) - 1
+    for word, gate in zip(words, gates, strict=True):
+        for k in range(top + 1):
+            columns.add(k, word[k] & gate, inverted=k == top)
+
+
+def _excess(words: Sequence[Value]) -> int:
+    return len(words) << len(words[0]) - 1
 
 
 @variant("sum_rows", "asic")

@@ -52,12 +52,24 @@ def accumulate(m: Module, kept: Value, clear: Value, x: Value, subtract: Value |
 
 
 @variant("gated_accumulate")
-def gated_accumulate(m: Module, words: Sequence[Value], gates: Sequence[Value], cuts: Collection[int], kept: Value,
-                     clear: Value, subtract: Value) -> Value:
+def gated_accumulate(m: Module, words: Sequence[Value], gates: Sequence[Sequence[Value]], cuts: Collection[int],
+                     kept: Value, clear: Value, subtract: Value) -> Value:
     """(0 if clear else kept) ± Σ (word if gate), of signed words; as wide as ``kept`` (wraps). ``cuts`` are those of
-    ``gated_sum``; kept, clear and subtract come as much later as the sum."""
-    total = leaf("gated_sum")(m, words, gates, cuts)
-    return leaf("accumulate")(m, kept, clear, total, subtract)
+    ``gated_sum``; kept, clear and subtract come as much later as the sum.
+
+    ``gates`` are one or two for each word: of two, those in the second list count double, and ``subtract`` is of them
+    alone.
+    """
+    sums = [leaf("gated_sum")(m, words, plane, cuts) for plane in gates]
+    if len(sums) == 1:
+        return leaf("accumulate")(m, kept, clear, sums[0], subtract)
+    return leaf("accumulate")(m, kept, clear, weigh(m, *sums, subtract))
+
+
+def weigh(m: Module, low: Value, high: Value, minus: Value) -> Value:
+    """low ± 2 · high of two signed words of one width; two bits wider, combinational."""
+    above = Cat(low[1:], low[-1].replicate(2)).as_signed()
+    return Cat(low[0], leaf("accumulate")(m, above, Const(0, 1), high, minus)).as_signed()
 
 
 Row = tuple[int, Value]
@@ -79,6 +91,7 @@ def add_neighbours(m: Module, rows: Sequence[Row]) -> Row:
         return rows[0]
     (low_place, low), (high_place, high) = sorted(rows, key=lambda row: row[0])
     offset = high_place - low_place
+    low = Cat(low, low[-1].replicate(max(0, offset + 1 - len(low))))
     total = Cat(low[:offset], low[offset:].as_signed() + high).as_signed()
     return low_place, stage(m, total, registered=False, name="sum")
 
