@@ -2,39 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from gemmsmith.arith.float_stages import Stages, leading_places, normalize, shift_left, shift_right_sticky
+from gemmsmith.arith.float_stages import Stages, shift_left
+from gemmsmith.arith.tech import leaf
 
 PRODUCT_WIDTH = 22
 """Two significands of 11 bits."""
 
-SUM_WIDTH = 26
-"""A rounded significand in two's complement: 24 bits, a sign, and a place for rounding up to 2^24."""
+PRODUCT_EXPONENT_WIDTH = 7
+"""Products have exponents up to 80."""
 
-EXPONENT_WIDTH = 7
-"""Products have exponents up to 80; sums of fewer than 2^47 of them up to 127."""
+SUM_WIDTH = 32
+"""A rounded significand in two's complement: its leading one in the top byte, behind the sign."""
 
+EXPONENT_WIDTH = 4
+"""Of a sum, counted in bytes."""
+
+_BYTE = 8
 _GUARD = 4
-"""Places below the accumulator's last that its far path keeps. A far sum has up to three leading places to spare (one
-for its carry, one as a product may begin a place lower than it could, one lost in a difference), so that two of these
-places become significant, one rounds, and one is sticky."""
+"""Places below the sum's last that an addition keeps: two that may become significant, as a product leads a sum by two
+places less than a byte or cancels one more, one that rounds, and one besides the sticky bit."""
 
-_NEAR_GUARD = 2
-"""The same for the near path, which shifts by two places at most and is exact."""
-
-_TOP_ZEROS = 4
-"""Leading places to spare that make a sum near."""
+_FARTHEST = 5
+"""Bytes after which a trailing operand leaves nothing but its sign."""
 
 
 class FloatAccumulator(wiring.Component):
     """acc ← RNE₂₄(acc + product), every cycle: FP16 products added in the order they come, rounded as FP32 each time.
 
     A product is (−1)^negative · product · 2^(exponent − 70), of normalized significands: 2^20 ≤ product < 2^22,
-    2 ≤ exponent ≤ 80. The sum is o_significand · 2^(o_exponent − 72), where o_significand has a magnitude from 2^23
-    to 2^24 or is zero. FP32 holds every sum: all are multiples of 2^-48, and fewer than 2^47 products cannot
+    2 ≤ exponent ≤ 80. The sum is (o + o_up) · 2^(8 · o_exponent − 72), zero or with a magnitude from 2^23 to 2^31, of
+    24 significant bits. FP32 holds every sum: all are multiples of 2^-48, and fewer than 2^45 products cannot
     overflow.
 
     Latency: 2 cycles from a product to the sum that includes it.
@@ -44,7 +48,7 @@ class FloatAccumulator(wiring.Component):
     first: In(1): forget what was accumulated before this cycle.
     nonzero: In(1): there is a product to add; if not, the next three mean nothing.
     negative: In(1). product: In(22). exponent: In(7).
-    o_significand: Out(signed(26)). o_exponent: Out(7): the sum. The exponent of zero means nothing.
+    o: Out(signed(32)). o_up: Out(1). o_exponent: Out(4): the sum. The exponent of zero means nothing.
     """
 
     latency = 2
@@ -55,89 +59,133 @@ class FloatAccumulator(wiring.Component):
             "nonzero": In(1),
             "negative": In(1),
             "product": In(PRODUCT_WIDTH),
-            "exponent": In(EXPONENT_WIDTH),
-            "o_significand": Out(signed(SUM_WIDTH)),
+            "exponent": In(PRODUCT_EXPONENT_WIDTH),
+            "o": Out(signed(SUM_WIDTH)),
+            "o_up": Out(1),
             "o_exponent": Out(EXPONENT_WIDTH),
         })
 
     def elaborate(self, platform: object) -> Module:
-        # One cycle holds the whole loop, so what would lengthen it is done beside it. The sum is kept in two's
-        # complement: no magnitudes are compared, no negative difference is negated. The distance of its exponent from
-        # the next product's is found while the sum is still being normalized. And there are two paths, of which the
-        # sum takes one at the end: far sums are shifted and rounded; near ones, which cancel after a shift by two
-        # places at most, are normalized and exact.
+        # One cycle holds the whole loop, so little is left in it. Exponents count bytes: the finer part of a product's
+        # shift is made before, and that of a sum's never; instead its rounding finds the place of its last bit, which
+        # is one of the lowest byte's. What rounding adds waits for the next addition: the places below the last one
+        # are filled with it, and it is carried in. The sum is in two's complement: no magnitudes are compared, nothing
+        # is negated.
         m = Module()
         stages = Stages(m)
-        product = Signal(PRODUCT_WIDTH)
-        negative = Signal()
-        present = Signal()
-        exponent = Signal(EXPONENT_WIDTH)
+        product = Signal(signed(SUM_WIDTH))
+        product_exponent = Signal(EXPONENT_WIDTH)
+        clear = Signal()
+        leads = Signal()
+        distance = Signal(range(_FARTHEST + 1))
+        zero, magnitude = Const(0, signed(PRODUCT_WIDTH + 1)), Cat(self.product, Const(0, 1)).as_signed()
+        negated = leaf("accumulate")(m, zero, Const(0, 1), magnitude, self.negative)
+        fine = Cat(Const(0, 2), negated, negated[-1].replicate(_BYTE - 1))
         m.d.sync += [
-            product.eq(Mux(self.nonzero, self.product, 0)),
-            negative.eq(self.negative),
-            present.eq(self.nonzero),
-            exponent.eq(self.exponent),
+            product.eq(Mux(self.nonzero, shift_left(stages, fine, self.exponent[:3]), 0)),
+            product_exponent.eq(self.exponent[3:]),
+            clear.eq(self.first),
         ]
-        # Two registers hold the sum: the one that goes round the loop is cleared by the next sum's first product,
-        # just as the other shows the result.
-        acc = Signal(SUM_WIDTH)
-        result = Signal(SUM_WIDTH)
-        empty = Signal()
-        distance = Signal(signed(EXPONENT_WIDTH + 1))
-        acc_exponent = stages.wire("acc_exponent", (exponent - distance)[:EXPONENT_WIDTH])
-        m.d.comb += [self.o_significand.eq(result), self.o_exponent.eq(acc_exponent)]
 
-        # The operand of the smaller exponent trails: it is shifted right by |distance|. Of a negative distance that
-        # is the complement plus one, so the product starts a place lower. 28 places leave nothing but the sign. An
-        # empty accumulator, which is zero, trails.
-        lower = distance[-1]
-        leads = stages.wire("product_leads", (present & ~lower) | empty)
-        far = (distance[5:-1] ^ lower.replicate(2)).any()
-        amount = stages.wire("amount", (distance[:5] ^ lower.replicate(5)) | Cat(Const(0, 2), far.replicate(3)))
-        placed = Cat(Const(0, 2), product, Const(0, 2)) ^ negative.replicate(SUM_WIDTH)
-        leading = stages.wire("leading", Cat((negative & leads).replicate(_GUARD), Mux(leads, placed, acc)))
-        trailing = Mux(leads, acc, Cat(Const(0, 1), product, Const(0, 3)))
-        slightly = shift_right_sticky(stages, Cat(Const(0, _GUARD), trailing).as_signed(), amount[:2])
-        fully = shift_right_sticky(stages, slightly.as_signed(), amount[2:], unit=4)
+        # The operand of the smaller exponent trails, an accumulator of zero does.
+        acc = Cat(self.o_up.replicate(_GUARD), self.o)
+        padded = Cat(Const(0, _GUARD), product)
+        leading = stages.wire("leading", Mux(leads, padded, acc))
+        trailing = stages.wire("trailing", Mux(leads, acc & ~clear.replicate(len(acc)), padded))
+        acc_lost = stages.wire("acc_lost", _lost(acc ^ self.o_up.replicate(len(acc)), distance))
+        sticky = stages.wire("sticky", Mux(leads, acc_lost & ~clear, _lost(padded, distance)))
+        carry = stages.wire("carry", self.o_up & ~clear & ~(leads & acc_lost))
+        aligned = trailing.as_signed()
+        for k in reversed(range(len(distance))):
+            aligned = stages.wire(f"right_{_BYTE << k}", Mux(distance[k], aligned >> (_BYTE << k), aligned)).as_signed()
+        total = stages.wire("total", (Cat(carry, leading).as_signed() + Cat(carry, aligned).as_signed())[1:])
+        rounded, up, found = _normalize(stages, total, sticky)
 
-        # The one that completes the negation of a product is carried in below the last place.
-        def add(trailing: Value, guard: int) -> Value:
-            inverted = trailing ^ (negative & ~leads).replicate(len(trailing))
-            return (Cat(negative, leading[_GUARD - guard :]) + Cat(negative, inverted))[1 : SUM_WIDTH + guard + 1]
-
-        far_sum, near, far_zeros = _round_far(stages, stages.wire("far_total", add(fully, _GUARD)))
-        near_total = stages.wire("near_total", add(slightly[_GUARD - _NEAR_GUARD :], _NEAR_GUARD))
-        near_sum, zero, near_zeros = _normalize_near(stages, near_total)
-
-        # The sum's exponent is that of the leading operand + 1 − zeros.
-        zeros = stages.wire("zeros", Mux(near, near_zeros, far_zeros))
-        leading_exponent = stages.wire("leading_exponent", Mux(leads, exponent, acc_exponent))
-        step = stages.wire("step", (Cat(0, self.exponent) + Cat(0, ~leading_exponent, 1))[1 : EXPONENT_WIDTH + 2])
-        total = stages.wire("total", Mux(near, near_sum, far_sum))
+        exponent = stages.wire("leading_exponent", Mux(leads, product_exponent, self.o_exponent))
+        moved, next_leads, next_distance = _next(stages, self.exponent[3:], exponent, found)
         m.d.sync += [
-            result.eq(total),
-            acc.eq(Mux(self.first, 0, total)),
-            distance.eq(step + zeros),
-            empty.eq(self.first | (near & zero)),
+            self.o.eq(rounded),
+            self.o_up.eq(up),
+            self.o_exponent.eq(moved),
+            leads.eq(self.first | (self.nonzero & next_leads)),
+            distance.eq(next_distance),
         ]
         return m
 
 
-def _round_far(stages: Stages, total: Value) -> tuple[Value, Value, Value]:
-    """Rounded sum of up to three spare leading places; whether there are more; their number."""
-    sign = total[-1]
-    near = stages.wire("near", ~(total[-1 - _TOP_ZEROS : -1] ^ sign.replicate(_TOP_ZEROS)).any())
-    zeros = stages.wire("far_zeros", leading_places(total[-4:-1], sign))
-    shifted = shift_left(stages, total[:-1], zeros)
-    rest, kept = shifted[: _GUARD + 1], Cat(shifted[_GUARD + 1 :], sign)
-    up = rest[-1] & (rest[:-1].any() | kept[0])
-    return stages.wire("far_sum", (kept.as_signed() + up)[:SUM_WIDTH]), near, zeros
+def _next(stages: Stages, product: Value, exponent: Value, found: Sequence[Value]) -> tuple[Value, Value, Value]:
+    """Exponent of a sum, of its leading operand's and of where its leading byte was found; whether the next product,
+    of the exponent ``product``, leads it; and their distance in bytes, at most ``_FARTHEST``.
+
+    Where the byte is known last, so that it only chooses among what is prepared.
+    """
+    farthest = _FARTHEST + len(found) - 2
+    # How far the product is ahead of the leading operand, from −farthest on, as far as it matters.
+    ahead = stages.wire("ahead", (product + farthest - exponent)[:EXPONENT_WIDTH + 2])
+    index = stages.wire("index", (ahead[:4] | ahead[4].replicate(4)) & ~ahead[5].replicate(4))
+    byte = stages.wire("byte", _first(found))
+    results: list[Value] = []
+    for bit in range(4):
+        cases = [[_ahead(k - farthest - 1 + case) >> bit & 1 for k in range(16)] for case in range(8)]
+        words = [Const(sum(value << k for k, value in enumerate(case)), 16) for case in cases]
+        results.append(_select([word.bit_select(index, 1) for word in words], byte))
+    moved = (exponent + Cat(1 - byte))[:EXPONENT_WIDTH]
+    return moved, results[3], Cat(results[:3])
 
 
-def _normalize_near(stages: Stages, total: Value) -> tuple[Value, Value, Value]:
-    """Exact sum of four spare leading places or more; whether it is zero; the number of places."""
-    sign = total[-1]
-    normalized, zeros = normalize(stages, total[: -1 - _TOP_ZEROS], sign=sign)
-    padding = SUM_WIDTH - 2 - len(normalized)
-    value = Cat(Const(0, padding), normalized, sign, sign)
-    return value, ~(normalized[-1] ^ sign), (zeros + _TOP_ZEROS)[: len(zeros)]
+def _ahead(apart: int) -> int:
+    """Distance, and behind its three bits whether the product leads."""
+    return min(abs(apart), _FARTHEST) | (apart >= 0) << 3
+
+
+def _select(cases: Sequence[Value], index: Value) -> Value:
+    for k in range(len(index)):
+        cases = [Mux(index[k], high, low) for low, high in zip(cases[::2], cases[1::2], strict=True)]
+    return cases[0]
+
+
+def _first(flags: Sequence[Value]) -> Value:
+    """Number of the first flag that is set; of all of them if none is."""
+    number: Value = Const(len(flags), 3)
+    for k, flag in reversed(list(enumerate(flags))):
+        number = Mux(flag, Const(k, 3), number)
+    return number
+
+
+def _lost(word: Value, distance: Value) -> Value:
+    """Whether a shift by ``distance`` bytes loses a bit that is set."""
+    return Cat(word[_BYTE * k:_BYTE * (k + 1)].any() & (distance > k) for k in range(_FARTHEST)).any()
+
+
+def _normalize(stages: Stages, total: Value, sticky: Value) -> tuple[Value, Value, list[Value]]:
+    """The sum cut to 24 bits, its leading one in the top byte; what rounding adds, which also fills the places below;
+    then flags, the first of which that is set says where that byte was: one above, in its place, one below, and so on.
+    """
+    sign, width = total[-1], _GUARD + SUM_WIDTH
+    differs = stages.wire("differs", total ^ sign.replicate(len(total)))
+    bounds = [width, *range(width - 1, 0, -_BYTE), 0]
+    found = [stages.wire("found", differs[low:high].any()) for high, low in pairwise(bounds)]
+
+    def round_at(place: int) -> Value:
+        return total[place - 1] & (total[place] | total[:place - 1].any() | sticky)
+
+    # In its place the last of the 24 bits is one of the lowest byte; below[k]: it is above place k.
+    below = stages.wire("below", Cat(differs[k + width - _BYTE:width - 1].any() for k in range(_BYTE - 1)))
+    last = Cat(Const(1, 1), below) & ~Cat(below, Const(0, 1))
+    up = stages.wire("up", Cat(last[k] & round_at(_GUARD + k) for k in range(_BYTE)).any())
+    lowest = (total[_GUARD:_GUARD + _BYTE - 1] & ~below) | (below & up.replicate(_BYTE - 1))
+    # A byte above, only its last place can be the leading one's. A byte below, only its first two can, or nothing is
+    # rounded.
+    above_up = stages.wire("above_up", round_at(_GUARD + _BYTE))
+    top = differs[width - 1 - _BYTE - 1]
+    below_up = stages.wire("below_up", Mux(top, round_at(3), round_at(2)))
+    words = [
+        Cat(total[_GUARD + _BYTE:width], sign.replicate(_BYTE), above_up),
+        Cat(lowest, total[_GUARD + _BYTE - 1:width], up),
+        Cat(below_up.replicate(6), Mux(top, below_up, total[2]), total[3:width - _BYTE], below_up),
+        *(Cat(Const(0, k), total[:SUM_WIDTH - k], Const(0, 1)) for k in range(2 * _BYTE - _GUARD, SUM_WIDTH, _BYTE)),
+    ]
+    word = words[-1]
+    for flag, other in reversed(list(zip(found, words, strict=True))[:-1]):
+        word = stages.wire("word", Mux(flag, other, word))
+    return word[:-1], word[-1], found

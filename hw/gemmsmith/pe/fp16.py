@@ -31,7 +31,7 @@ class Fp16Element(ProcessingElement):
     """One product a cycle, added to the FP32 accumulator in the next: consecutive beats need no interleaving.
 
     Edges normalize subnormals, saturate what is not finite and recode the weight's significand, once per row and
-    column. The accumulator is kept in two's complement; the tail makes an FP32 code of it.
+    column. The accumulator is in two's complement; the tail makes an FP32 code of it.
     """
 
     family = "fp16"
@@ -44,7 +44,7 @@ class Fp16Element(ProcessingElement):
         )
         self.group = 1
         self.result = Cadence.BLOCK
-        self.result_width = SUM_WIDTH + EXPONENT_WIDTH
+        self.result_width = SUM_WIDTH + 1 + EXPONENT_WIDTH
         self.row_payload = 1 + EXPONENT + SIGNIFICAND
         self.column_payload = 1 + EXPONENT + 1 + DIGITS
         self.edge_latency = 2
@@ -109,19 +109,24 @@ class Fp16Core(Core):
             accumulator.first.eq(delay(m, self.ctl.first & self.ctl.valid, len(MULTIPLY_CUTS), name="first")),
             accumulator.nonzero.eq(nonzero), accumulator.negative.eq(negative),
             accumulator.product.eq(product[:PRODUCT_WIDTH]), accumulator.exponent.eq(exponent),
-            self.o.eq(Cat(accumulator.o_significand, accumulator.o_exponent)),
+            self.o.eq(Cat(accumulator.o, accumulator.o_up, accumulator.o_exponent)),
         ]
         return m
 
 
 def sum_code(word: Value) -> Value:
-    """FP32 code of an accumulator's sum, significand and exponent side by side."""
-    significand, exponent = word[:SUM_WIDTH], word[SUM_WIDTH:]
+    """FP32 code of an accumulator's sum, ``Cat(o, o_up, o_exponent)``; nothing is rounded."""
+    significand, up, exponent = word[:SUM_WIDTH], word[SUM_WIDTH], word[SUM_WIDTH + 1:]
     sign = significand[-1]
-    magnitude = Mux(sign, -significand.as_signed(), significand)[:FP32.precision + 1]
-    # A magnitude of 2^24 carries into the exponent, its fraction is zero. The unit of the sum is 2^(exponent − 72).
-    biased = exponent + (FP32.bias + FP32.fraction_bits - 72 - 1) + magnitude[FP32.fraction_bits:]
-    return Mux(significand.any(), Cat(magnitude[:FP32.fraction_bits], biased[:8], sign), 0)
+    magnitude = ((significand ^ sign.replicate(SUM_WIDTH)) + (up ^ sign))[:SUM_WIDTH]
+    moved = []
+    for distance in (4, 2, 1):
+        moved.append(magnitude[FP32.fraction_bits + distance:].any())
+        magnitude = Mux(moved[-1], magnitude >> distance, magnitude)
+    # A magnitude of 2^31 is now one of 2^24: it carries into the exponent, its fraction is zero.
+    one = magnitude[FP32.fraction_bits:FP32.fraction_bits + 2]
+    biased = Cat(*reversed(moved), exponent) + (FP32.bias + FP32.fraction_bits - 72 - 1) + one
+    return Mux(one.any(), Cat(magnitude[:FP32.fraction_bits], biased[:8], sign), 0)
 
 
 class Fp16Tail(Tail):

@@ -51,7 +51,7 @@ class FpIntElement(ProcessingElement):
         )
         self.group = scheme.weight_group
         self.result = Cadence.GROUP
-        self.result_width = SUM_WIDTH + EXPONENT_WIDTH
+        self.result_width = SUM_WIDTH + 1 + EXPONENT_WIDTH
         self.row_payload = 1 + EXPONENT + SIGNIFICAND
         self.column_payload = 1 + WEIGHT_EXPONENT + 3
         self.edge_latency = 2
@@ -112,7 +112,7 @@ class FpIntCore(Core):
             accumulator.negative.eq(a_sign ^ w_sign),
             accumulator.product.eq(Cat(Const(0, PADDING), product)),
             accumulator.exponent.eq(a_exponent + w_exponent),
-            self.o.eq(Cat(accumulator.o_significand, accumulator.o_exponent)),
+            self.o.eq(Cat(accumulator.o, accumulator.o_up, accumulator.o_exponent)),
         ]
         return m
 

@@ -30,7 +30,7 @@ def run(terms, *, seed=0):
                 ctx.set(dut.exponent, a_exponent + w_exponent if product else int(rng.integers(1 << 7)))
                 ctx.set(dut.negative, a_sign ^ w_sign if product else int(rng.integers(2)))
             if cycle >= dut.latency:
-                sums.append(ctx.get(dut.o_significand) * 2.0 ** (ctx.get(dut.o_exponent) - 72))
+                sums.append((ctx.get(dut.o) + ctx.get(dut.o_up)) * 2.0 ** (8 * ctx.get(dut.o_exponent) - 72))
             await ctx.tick()
 
     simulator = Simulator(dut)
