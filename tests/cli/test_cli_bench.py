@@ -45,7 +45,25 @@ def test_what_could_not_be_measured_is_told_and_the_rest_is_written(run, tmp_pat
     (("int8", "--target", "virtex"), "target must be one of"),
     (("int8", "--target", "asic:nowhere"), "nowhere"),
     (("int8", "--liberty", "x.lib"), "--liberty goes with exactly one --target asic:NAME"),
+    (("--suite", "andes"), "no suite is called 'andes'; there are anda"),
+    (("int8", "--suite", "anda"), "the suite has no unit 'int8'; it has fp16, "),
+    (("fp16", "--suite", "anda", "--precision", "nowhere.json"), "nowhere.json: cannot be read"),
+    (("fp16", "--precision", "x.json"), "--precision goes with --suite"),
 ])
 def test_bad_input_is_refused_in_a_line(refused, tmp_path, arguments, message):
     assert message in refused("bench", *arguments, "-o", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_suite_is_written_in_three_files(run, tmp_path, monkeypatch):
+    def measured(plans, **_):
+        return [plan.bench({job.name: Outcome(failure="yosys: is missing") for job in plan.jobs()}) for plan in plans]
+
+    monkeypatch.setattr("gemmsmith_cli.bench.measure_all", measured)
+    result = run("bench", "fp16", "--suite", "anda", "-o", tmp_path / "out")
+    assert result.code == NO_TOOL
+    assert "yosys: is missing" in result.err
+    record = json.loads((tmp_path / "out/suite.json").read_text())
+    assert (record["schema"], record["units"], record["system"]) == ("gemmsmith-suite-1", [], [])
+    assert "yosys: is missing" in (tmp_path / "out/suite.md").read_text()
+    assert load(tmp_path / "out").rows == []

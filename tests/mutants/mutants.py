@@ -28,6 +28,16 @@ MUTANTS = (
            f"{_ANDA}::test_a_negative_zero_is_zero"),
     Mutant("golden-zero-keeps-its-sign", "sim/gemmsmith_sim/golden/anda.py", "[groups < 0, mantissa_bits]",
            "[groups <= 0, mantissa_bits]", "tests/sim/golden/test_golden_contract.py::test_anda_activation_packing"),
+    # Shares of a core in an array, and the pace of its blocks.
+    Mutant("column-edges-shared-by-columns", "sim/gemmsmith_sim/measure/suites/share.py",
+           'per_core["column_edge"] /= rows', 'per_core["column_edge"] /= cols',
+           "tests/sim/measure/test_suites.py::test_a_core_has_its_share_of_everything"),
+    Mutant("blocks-wait-for-one-slot-only", "sim/gemmsmith_sim/measure/suites/system.py",
+           "+ outputs) / SLOTS)", "+ outputs) / 3)",
+           "tests/sim/measure/test_suites.py::test_blocks_follow_each_other_at_the_pace"),
+    Mutant("a-part-belongs-to-its-row", "sim/gemmsmith_sim/measure/flat.py",
+           'if APART in self.content["attributes"]:', "if False:",
+           "tests/sim/measure/test_measure_asic.py::test_parts_mapped_apart_are_told_apart"),
     # Processing elements and their arithmetic.
     Mutant("anda-weights-change-one-digit-early", "hw/gemmsmith/pe/anda.py",
            "with m.If(self.ctl.valid & ~self.ctl.first):",

@@ -142,3 +142,24 @@ def test_published_libraries(mac, name, flip_flop):
     delays = [static_timing(result.netlist, cells).critical_path_ns for result in results]
     assert results[0].area_um2 <= results[1].area_um2
     assert delays[0] >= delays[1]
+
+
+def test_parts_mapped_apart_are_told_apart(source, toy):
+    """Equal parts cost the same wherever they stand, and what they cost alone."""
+    part = "module part(input c, input [3:0] a, output reg [3:0] q); always @(posedge c) q <= a + 4'd3 ^ q; endmodule\n"
+    text = part + """
+        module row(input c, input [3:0] a, b, output [3:0] x, y);
+            wire [3:0] w = ~(a & b); part p0(c, w, x); part p1(c, a ^ b, y);
+        endmodule
+        module top(input c, input [3:0] a, b, output [3:0] x, y, output z);
+            row r(c, a, b, x, y); assign z = ^x;
+        endmodule
+        """
+    alone = synthesize_asic([source("part.v", part)], "part", toy)
+    result = synthesize_asic([source("top.v", text)], "top", toy, apart=("part", "row"))
+    tree = asic_tree(result, toy)
+    [row] = tree.children
+    assert {child.instance: child.total for child in row.children} == {"p0": alone.area_um2, "p1": alone.area_um2}
+    assert row.own == 4 * (toy.cells["NAND2"].area + toy.cells["XOR2"].area)
+    assert tree.own == 3 * toy.cells["XOR2"].area
+    assert tree.total == result.area_um2

@@ -152,3 +152,15 @@ def test_a_register_that_lost_its_name_belongs_to_its_source_not_to_what_it_feed
 def test_a_cell_of_an_unnamed_net_is_called_by_its_module():
     for net in ("a.b.$12", "a.b.$12[3]"):
         assert _module(LUT=("LUT4", [net], "")).label("LUT") == "a.b"
+
+
+def test_parts_that_are_not_flattened_cost_the_same_wherever_they_stand(source):
+    text = """
+        module part(input c, input [7:0] a, b, output reg [7:0] q); always @(posedge c) q <= (a + b) ^ q; endmodule
+        module top(input c, input [7:0] a, b, output [7:0] x, y); part p0(c, a, b, x); part p1(c, b, ~a, y); endmodule
+        """
+    result = synthesize([source("top.v", text)], "top", "ecp5", apart=["part"])
+    tree = synth_tree(result)
+    first, second = tree.children
+    assert first.total == second.total > 8
+    assert tree.total == result.eq

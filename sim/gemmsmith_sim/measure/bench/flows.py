@@ -10,6 +10,7 @@ from typing import Any
 
 from .. import energy
 from ..asic import STYLES
+from ..gates.words import WORD
 from ..liberty import named
 from ..routers import ROUTERS
 from ..targets import get_target
@@ -22,6 +23,9 @@ __all__ = ["AsicFlow", "Flow", "FpgaFlow"]
 
 Json = Any
 
+STREAMS = 512
+"""Streams of operands that energy is measured on: lanes of the simulation times cores, as far as a word of lanes
+allows."""
 
 
 class Flow(ABC):
@@ -149,7 +153,8 @@ class AsicFlow(Flow):
         jobs = [emission, mapping, Job(self.name(unit, "time"), steps.TIME, {"library": library}, need)]
         if self.energy and unit.level in energy.LEVELS:
             jobs.append(Job(self.name(unit, "energy of"), steps.ENERGY,
-                            {"library": library, **emission.arguments, "glitches": self.glitches}, need))
+                            {"library": library, **emission.arguments, "glitches": self.glitches,
+                             "lanes": max(WORD, STREAMS // (unit.config.rows * unit.config.cols))}, need))
         return jobs
 
     def fields(self, unit: Unit, outcomes: Mapping[str, Outcome]) -> dict[str, Json]:

@@ -81,9 +81,10 @@ def time_asic(mapped: Json, library: Json) -> Json:
             "path": [step.to_dict() for step in result.path]}
 
 
-def netlist_energy(mapped: Json, config: Json, library: Json, glitches: bool) -> Json:
+def netlist_energy(mapped: Json, config: Json, library: Json, glitches: bool, lanes: int) -> Json:
     """Energy of a mapped unit on real tensors; its outputs are compared with the golden model."""
-    result = energy.measure_energy(Path(mapped["netlist"]), BuildConfig(**config), _library(library), glitches=glitches)
+    result = energy.measure_energy(Path(mapped["netlist"]), BuildConfig(**config), _library(library), glitches=glitches,
+                                   lanes=lanes)
     fields = ("fj_per_mac", "fj_per_mac_glitch", "cycles", "lanes", "outputs_checked", "frequency_mhz")
     return {**{name: getattr(result, name) for name in fields}, "breakdown": dict(result.breakdown),
             "by_module": dict(result.modules)}

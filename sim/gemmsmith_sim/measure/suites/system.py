@@ -87,7 +87,11 @@ def pace(pe: ProcessingElement, groups: int, rows: int, cols: int, share: int) -
     """Cycles from a block of ``groups`` groups to the next: those of the schedule, or of the outputs, which leave one a
     cycle; or, as there are two result slots, half of all that happens before a slot is free again."""
     schedule, outputs = pe.schedule(groups=groups, mode=pe.mode, share=share), rows * cols
-    return max(schedule.block, outputs, (schedule.block + schedule.flush + outputs) / SLOTS)
+    step = max(schedule.beats, schedule.interval if schedule.per_group else 0)
+    last_beat = schedule.warmup + schedule.beats + (groups - 1) * step
+    # The schedule allows every core behind a tail a whole interval; the last one needs a cycle for each word.
+    complete = last_beat + schedule.flush - pe.tail_interval + pe.result_words
+    return max(schedule.block, outputs, (complete + outputs) / SLOTS)
 
 
 class _Built(NamedTuple):
