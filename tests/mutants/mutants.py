@@ -80,7 +80,8 @@ MUTANTS = (
     Mutant("compressor-zero-keeps-its-sign", "hw/gemmsmith/units/compressor.py", "source.payload.signs & nonzero",
            "source.payload.signs", f"{_COMPRESSOR}::test_what_the_format_says"),
     Mutant("corner-turn-does-not-fill-the-batch", "hw/gemmsmith/units/corner.py",
-           "Mux(full, Mux(self.m == 1, State.FLOW, State.PUSH), State.FILL)", "Mux(self.m == 1, State.FLOW, State.PUSH)",
+           "Mux(full, Mux(self.m == 1, State.FLOW, State.PUSH), State.FILL)",
+           "Mux(self.m == 1, State.FLOW, State.PUSH)",
            f"{_COMPRESSOR}::test_random_rows_under_stalls"),
     # DMA and job control.
     Mutant("burst-one-word-long", "hw/gemmsmith/bus/burst.py", "self.i.payload.beats - 1", "self.i.payload.beats",

@@ -31,7 +31,7 @@ class RowPacker(Component):
     Parameters
     ----------
     element_width : int
-        Bits of an element: 8, 16 or 32.
+        Bits of an element: 8, 16, 32 or 64.
     data_width, addr_width : int
         Bits of the bus word and of a byte address.
     max_elements : int
@@ -51,8 +51,8 @@ class RowPacker(Component):
     """
 
     def __init__(self, *, element_width: int, data_width: int, addr_width: int, max_elements: int):
-        if element_width not in (8, 16, 32) or element_width > data_width:
-            raise ValueError(f"element_width must be 8, 16 or 32, not beyond the bus, not {element_width!r}")
+        if element_width not in (8, 16, 32, 64) or element_width > data_width:
+            raise ValueError(f"element_width must be 8, 16, 32 or 64, not beyond the bus, not {element_width!r}")
         if max_elements < 1:
             raise ValueError(f"max_elements must be positive, not {max_elements!r}")
         self._element_bytes = element_width // 8

@@ -13,10 +13,11 @@ from gemmsmith.bus.burst import check_max_burst
 from gemmsmith.bus.reader import AxiReader
 from gemmsmith.bus.registers import RegisterBank, RegisterMap
 from gemmsmith.bus.writer import AxiWriter
+from gemmsmith.coprocessor.compressing import CompressingStorer, check_compression
 from gemmsmith.coprocessor.dense import operand_buffer
 from gemmsmith.coprocessor.loader import Loader, tag_layout
 from gemmsmith.coprocessor.plan import Plan
-from gemmsmith.coprocessor.registers import EVENTS, constant_registers, register_map
+from gemmsmith.coprocessor.registers import EVENTS, MANTISSA_WIDTH, constant_registers, register_map
 from gemmsmith.coprocessor.storer import Storer
 from gemmsmith.hierarchy import place
 from gemmsmith.pe import ProcessingElement
@@ -45,6 +46,7 @@ class Coprocessor(wiring.Component):
         64.
     buffer_k: elements along K that each half of an operand buffer holds (rounded up, see ``Plan``).
     max_burst: longest burst in bus words. outstanding: bursts under way at once, for reads and for writes.
+    compress: longest mantissa that FP16 outputs can be compressed to, as activations of a following job; 0: none.
 
     Members
     -------
@@ -54,7 +56,8 @@ class Coprocessor(wiring.Component):
     _MustUse__silence = True  # also made only to be read: by the driver, by reports
 
     def __init__(self, pe: ProcessingElement, *, rows: int, cols: int, share: int = 1, axi_data_width: int = 128,
-                 axi_addr_width: int = 32, buffer_k: int = 1024, max_burst: int = 16, outstanding: int = 8):
+                 axi_addr_width: int = 32, buffer_k: int = 1024, max_burst: int = 16, outstanding: int = 8,
+                 compress: int = 0):
         if axi_data_width not in (32, 64, 128, 256, 512):
             raise ValueError(f"axi_data_width must be 32, 64, 128, 256 or 512, not {axi_data_width!r}")
         if not 16 <= axi_addr_width <= 64:
@@ -62,11 +65,17 @@ class Coprocessor(wiring.Component):
         if max(rows, cols) > 255:
             raise ValueError(f"rows and cols must be at most 255, not {rows} and {cols}")
         check_max_burst(max_burst, axi_data_width)
-        self.pe, self.rows, self.cols, self.share = pe, rows, cols, share
+        if compress not in range(17):
+            raise ValueError(f"compress must be 0 or a mantissa length from 1 to 16, not {compress!r}")
+        if compress:
+            if pe.scheme.out != "fp16":
+                raise ValueError(f"outputs must be fp16 to be compressed, not {pe.scheme.out}")
+            check_compression(cols=cols, data_width=axi_data_width)
+        self.pe, self.rows, self.cols, self.share, self.compress = pe, rows, cols, share, compress
         self.tile = Tile(pe, rows=rows, cols=cols, share=share)
         self.plan = Plan(pe, axi_data_width, buffer_k)
         self.registers: RegisterMap = register_map(
-            pe, addr_width=axi_addr_width, rows=rows, cols=cols, bus_width=axi_data_width)
+            pe, addr_width=axi_addr_width, rows=rows, cols=cols, bus_width=axi_data_width, compress=compress)
         self._bus = {"data_width": axi_data_width, "addr_width": axi_addr_width}
         self._bursts = {"max_burst": max_burst, "outstanding": outstanding}
         super().__init__({
@@ -78,7 +87,7 @@ class Coprocessor(wiring.Component):
     @property
     def module_key(self) -> tuple[Any, ...]:
         return (self.pe.key, self.rows, self.cols, self.share, *self._bus.values(), self.plan.buffer_k,
-                *self._bursts.values())
+                *self._bursts.values(), self.compress)
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -86,7 +95,8 @@ class Coprocessor(wiring.Component):
         connect_flat(m, self, "s_axil", bank.bus)
         clear = Signal()
         ending = Signal()
-        loader = Loader(self.plan, rows=self.rows, cols=self.cols, addr_width=self._bus["addr_width"])
+        loader = Loader(self.plan, rows=self.rows, cols=self.cols, addr_width=self._bus["addr_width"],
+                        places=bool(self.compress))
         m.submodules.loader = ResetInserter(clear)(loader)
         reader, writer, storer = self._dma(m, clear)
         place(m, "tile", self.tile, reset=clear)
@@ -104,9 +114,14 @@ class Coprocessor(wiring.Component):
         m.d.comb += [reader.stop.eq(ending), writer.stop.eq(ending)]
         return m
 
-    def _dma(self, m: Module, clear: Signal) -> tuple[AxiReader, AxiWriter, Storer]:
+    def _storer(self) -> Storer | CompressingStorer:
+        if self.compress:
+            return CompressingStorer(rows=self.rows, cols=self.cols, m_max=self.compress, **self._bus)
+        return Storer(rows=self.rows, cols=self.cols, out_width=self.pe.scheme.out_width, **self._bus)
+
+    def _dma(self, m: Module, clear: Signal) -> tuple[AxiReader, AxiWriter, Storer | CompressingStorer]:
         tag = tag_layout(self.plan, self.rows, self.cols)
-        storer = Storer(rows=self.rows, cols=self.cols, out_width=self.pe.scheme.out_width, **self._bus)
+        storer = self._storer()
         m.submodules.storer = ResetInserter(clear)(storer)
         m.submodules.reader = reader = AxiReader(tag_width=tag.size, **self._bus, **self._bursts)
         m.submodules.writer = writer = AxiWriter(max_row_beats=storer.max_row_beats, **self._bus, **self._bursts)
@@ -141,15 +156,24 @@ class Coprocessor(wiring.Component):
             committed.append(buffer.commit)
         m.d.comb += [loader.free.eq(Cat(free)), loader.committed.eq(Cat(committed))]
 
-    def _describe(self, m: Module, bank: Any, loader: Loader, storer: Storer) -> None:
+    def _describe(self, m: Module, bank: Any, loader: Loader, storer: Storer | CompressingStorer) -> None:
         """The job's description, from the registers."""
         m.d.comb += [
             *(getattr(bank, name).eq(value) for name, value in constant_registers(
                 rows=self.rows, cols=self.cols, bus_width=self._bus["data_width"]).items()),
             loader.m.eq(bank.m), loader.n.eq(bank.n), loader.groups.eq(bank.groups), loader.mode.eq(bank.mode),
             self.tile.mode.eq(bank.mode), loader.o_address.eq(_address(bank, "o")), loader.o_stride.eq(bank.o_stride),
-            storer.stride.eq(bank.o_stride), bank.events_set[-1].eq(self.tile.flag),
+            storer.stride.eq(bank.o_stride),
         ]
+        saturated = self.tile.flag
+        if isinstance(storer, CompressingStorer):
+            saturated = saturated | storer.saturated
+            m.d.comb += [
+                storer.start.eq(loader.start), storer.mantissa.eq(bank.o_format[:MANTISSA_WIDTH]),
+                storer.nearest.eq(bank.o_format[MANTISSA_WIDTH]), storer.exponent_stride.eq(bank.o_exponent_stride),
+                storer.exponent_address.eq(_address(bank, "o_exponent")),
+            ]
+        m.d.comb += bank.events_set[-1].eq(saturated)
         for i, operand in enumerate(self.pe.operands):
             m.d.comb += [loader.address[i].eq(_address(bank, operand.name)),
                          loader.stride[i].eq(getattr(bank, f"{operand.name}_stride"))]
@@ -161,10 +185,18 @@ class Coprocessor(wiring.Component):
         for operand in self.pe.operands:
             low_bits += [getattr(bank, f"{operand.name}_{field}")[:in_low] for field in ("address", "stride")]
         unknown_mode = (bank.mode < self.pe.modes.start) | (bank.mode >= self.pe.modes.stop)
-        return Cat(low_bits).any() | (bank.m == 0) | (bank.n == 0) | (bank.groups == 0) | unknown_mode
+        wrong = Cat(low_bits).any() | (bank.m == 0) | (bank.n == 0) | (bank.groups == 0) | unknown_mode
+        return wrong | self._bad_compression(bank) if self.compress else wrong
 
-    def _job(self, m: Module, bank: Any, loader: Loader, reader: AxiReader, writer: AxiWriter, storer: Storer,
-             clear: Signal, ending: Signal) -> Signal:
+    def _bad_compression(self, bank: Any) -> Value:
+        """Whether compressed outputs are wanted that there are not, or that are not aligned to planes."""
+        mantissa = bank.o_format[:MANTISSA_WIDTH]
+        low = Cat(getattr(bank, name)[:3] for name in ("o_address", "o_stride", "o_exponent_address",
+                                                       "o_exponent_stride"))
+        return (mantissa > self.compress) | ((mantissa != 0) & low.any())
+
+    def _job(self, m: Module, bank: Any, loader: Loader, reader: AxiReader, writer: AxiWriter,
+             storer: Storer | CompressingStorer, clear: Signal, ending: Signal) -> Signal:
         """The life of a job: described, tiled, stored, done; or ended early by an error. Returns
         ``running``."""
         event = dict(zip((name for name, _ in EVENTS), bank.events_set, strict=True))
@@ -189,6 +221,8 @@ class Coprocessor(wiring.Component):
                         m.next = "RUN"
             with m.State("RUN"):
                 unsent = storer.o_data.valid | storer.o_request.valid
+                if isinstance(storer, CompressingStorer):
+                    unsent = unsent | ~storer.empty
                 with m.If(failed | bank.control[1]):
                     m.d.comb += event["aborted"].eq(bank.control[1])
                     m.next = "END"

@@ -43,11 +43,11 @@ class Loader(wiring.Component):
     address, stride: per operand. o_address, o_stride: of the output.
     free: per operand, its buffer can take a chunk. committed: per operand, the marker has arrived.
     request: to the reader. block: to the array. store: to the storer: first output's address, rows and
-        columns of the block.
+        columns of the block; with ``places`` also its place among the others (see ``store_layout``).
     """
 
-    def __init__(self, plan: Plan, *, rows: int, cols: int, addr_width: int):
-        self.plan, self.pe, self.rows, self.cols = plan, plan.pe, rows, cols
+    def __init__(self, plan: Plan, *, rows: int, cols: int, addr_width: int, places: bool = False):
+        self.plan, self.pe, self.rows, self.cols, self._places = plan, plan.pe, rows, cols, places
         count = len(self.pe.operands)
         self._addr_width = addr_width
         self._tag = tag_layout(plan, rows, cols)
@@ -59,7 +59,7 @@ class Loader(wiring.Component):
             "request": Out(stream.Signature(request_layout(
                 addr_width=addr_width, beats_width=16, tag_width=self._tag.size))),
             "block": Out(stream.Signature(block_layout(rows, cols))),
-            "store": Out(stream.Signature(store_layout(addr_width, rows, cols))),
+            "store": Out(stream.Signature(store_layout(addr_width, rows, cols, places=places))),
         }
         super().__init__(members)
 
@@ -98,6 +98,8 @@ class Loader(wiring.Component):
             self.block.payload.last_column.eq(last_column), self.store.payload.addr.eq(o_block),
             self.store.payload.last_row.eq(last_row), self.store.payload.last_column.eq(last_column),
         ]
+        if self._places:
+            self._place(m, n_left, m_left)
         with m.FSM():
             with m.State("IDLE"):
                 m.d.sync += [m_left.eq(self.m), n_left.eq(self.n), o_row.eq(self.o_address), o_block.eq(self.o_address)]
@@ -168,6 +170,11 @@ class Loader(wiring.Component):
             return ~first_chunk
         return chunk[:(self.plan.span(o) // self.plan.groups - 1).bit_length()].any()
 
+    def _place(self, m: Module, n_left: Signal, m_left: Signal) -> None:
+        """Whether a block ends its rows, and the job."""
+        last = n_left <= self.cols
+        m.d.comb += [self.store.payload.last.eq(last), self.store.payload.end.eq(last & (m_left <= self.rows))]
+
     def _restart(self, block_start: Any, source: Any, axis: Axis) -> list[Any]:
         """Statements that let the operands of an axis begin their next block at ``source``."""
         return [block_start[i].eq(source[i]) for i, o in enumerate(self.pe.operands) if o.axis is axis]
@@ -205,9 +212,11 @@ class Loader(wiring.Component):
         return Array(sizes)
 
 
-def store_layout(addr_width: int, rows: int, cols: int) -> data.StructLayout:
-    """A block of outputs: address of its first, and its last row and column."""
-    return data.StructLayout({"addr": addr_width, "last_row": range(rows), "last_column": range(cols)})
+def store_layout(addr_width: int, rows: int, cols: int, *, places: bool = False) -> data.StructLayout:
+    """A block of outputs: address of its first, and its last row and column. With ``places`` also whether it is the
+    last block of its rows, and whether it ends the job."""
+    marks = {"last": 1, "end": 1} if places else {}
+    return data.StructLayout({"addr": addr_width, "last_row": range(rows), "last_column": range(cols), **marks})
 
 
 def _last(left: Signal, size: int) -> Value:

@@ -23,10 +23,13 @@ EVENTS = (
     ("saturated", "An operand was not finite and was taken as the largest finite value"),
 )
 OPERANDS_BASE, OPERAND_BYTES = 0x80, 0x10
+MANTISSA_WIDTH = 5
 
 
-def register_map(pe: ProcessingElement, *, addr_width: int, rows: int, cols: int, bus_width: int) -> RegisterMap:
-    """Registers of a co-processor. ``geometry`` tells rows, columns and the bytes of a bus word."""
+def register_map(pe: ProcessingElement, *, addr_width: int, rows: int, cols: int, bus_width: int,
+                 compress: int = 0) -> RegisterMap:
+    """Registers of a co-processor. ``geometry`` tells rows, columns and the bytes of a bus word; ``compress`` is the
+    longest mantissa that outputs can be compressed to, 0 if they cannot."""
     high = max(0, addr_width - 32)
     constants = constant_registers(rows=rows, cols=cols, bus_width=bus_width)
     events = tuple(Field(name, bit, doc=doc) for bit, (name, doc) in enumerate(EVENTS))
@@ -54,6 +57,12 @@ def register_map(pe: ProcessingElement, *, addr_width: int, rows: int, cols: int
         Register("bytes_read", 0x4C, "ro", doc="Bytes read from memory, whole bus words"),
         Register("bytes_written", 0x50, "ro", doc="Bytes written to memory"),
     ]
+    if compress:
+        registers += [
+            Register("o_format", 0x54, "rw", MANTISSA_WIDTH + 1, doc="How outputs are written", fields=(
+                Field("mantissa", 0, MANTISSA_WIDTH, doc=f"0: FP16; 1..{compress}: Anda with this mantissa length"),
+                Field("nearest", MANTISSA_WIDTH, doc="Mantissas are rounded to nearest even, else truncated"))),
+            *_address("o_exponent", 0x58, high, "Shared exponents of compressed outputs")]
     for i, operand in enumerate(pe.operands):
         registers += _address(operand.name, OPERANDS_BASE + OPERAND_BYTES * i, high, operand.doc or operand.name)
     return RegisterMap(registers=tuple(registers))

@@ -46,6 +46,7 @@ class BuildConfig(BaseModel):
     buffer_k: int = Field(1024, ge=1, description="elements along K in each half of an operand buffer")
     max_burst: int = Field(16, description="longest burst in bus words, a power of two up to 256")
     outstanding: int = Field(8, ge=2, le=64, description="bursts under way at once")
+    compress: int = Field(0, description="longest mantissa to which fp16 outputs can be compressed, 1..16; 0: none")
     options: dict[str, int] = Field(default_factory=dict, description="build options of the processing element")
 
     @classmethod
@@ -130,7 +131,7 @@ class BuildConfig(BaseModel):
         return Coprocessor(
             self.element(), rows=self.rows, cols=self.cols, share=self.tail_share, axi_data_width=self.axi_data_width,
             axi_addr_width=self.axi_addr_width, buffer_k=self.buffer_k, max_burst=self.max_burst,
-            outstanding=self.outstanding)
+            outstanding=self.outstanding, compress=self.compress)
 
     def top(self) -> CoprocessorTop | TileTop | PartTop:
         """The top-level component with the ports that Verilog will have."""

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gemmsmith.coprocessor import EVENTS, Coprocessor
-from gemmsmith.coprocessor.registers import constant_registers
+from gemmsmith.coprocessor.registers import MANTISSA_WIDTH, constant_registers
 from gemmsmith.pe import ProcessingElement, for_scheme
-from gemmsmith.schemes import Operand, Scheme
+from gemmsmith.schemes import Anda, Operand, Scheme
+from gemmsmith_sim.driver.compressed import CompressedLayout
 from gemmsmith_sim.golden import Encoded
 from gemmsmith_sim.golden import for_scheme as golden_for
 
@@ -60,6 +61,11 @@ class Placed:
 
     encoded: Encoded
     where: Mapping[str, tuple[int, int]]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, K) of the matrix."""
+        return self.encoded.shape
 
 
 class Driver:
@@ -107,11 +113,11 @@ class Driver:
         """Puts weights into memory, where they stay."""
         return self.place(w)
 
-    def matmul(self, a: Encoded, w: Encoded | Placed, *, o_address: int | None = None) -> NDArray[Any]:
+    def matmul(self, a: Encoded | Placed, w: Encoded | Placed, *, o_address: int | None = None) -> NDArray[Any]:
         """O = A · Wᵀ on the device: M × N, float32 or (``out=fp16``) float16.
 
         The activations' scheme is what is computed; ``w`` may have been encoded, and placed, for any that shares
-        its weights.
+        its weights. Activations that are placed (by ``place``, or as outputs of ``matmul_compressed``) are read there.
         ``o_address`` chooses where the outputs lie, aligned to their own size; by default behind the operands.
         Raises ``DriverError`` if the operands do not fit the device or memory, or the job ends with an error.
         """
@@ -121,7 +127,35 @@ class Driver:
             raw = self.run(where, o_address=o_address, **sizes)
         finally:
             self._free = mark
-        return raw.view(np.float32 if a.scheme.out == "fp32" else np.float16)
+        return raw.view(np.float32 if self.device.pe.scheme.out == "fp32" else np.float16)
+
+    def matmul_compressed(self, a: Encoded | Placed, w: Encoded | Placed, *, to: Anda) -> Placed:
+        """O = A · Wᵀ, compressed on its way to memory: activations of scheme ``to`` (m, round), which stay there.
+
+        The result can be the activations of a following product: ``where`` names the places of their planes and
+        exponents, ``encoded`` is what they say. Raises ``DriverError`` if the device cannot compress to ``to.m`` bits,
+        or as ``matmul`` does.
+        """
+        if to.m > self.device.compress:
+            raise DriverError(f"the co-processor compresses outputs to {self.device.compress or 'no'} mantissa bits at "
+                              f"most (compress=), not to {to.m}")
+        m, n = a.shape[0], w.shape[0]
+        layout = CompressedLayout(m, n, to.m, self.device.plan.bus_width // 8)
+        o = self._allocate(m * layout.stride), layout.stride
+        exponents = self._allocate(m * layout.exponent_stride), layout.exponent_stride
+        mark = self._free
+        try:
+            where, sizes = self._prepare(a, w)
+            self.describe({**where, "o_exponent": exponents}, o=o, **sizes,
+                          o_format=to.m | (to.round == "nearest") << MANTISSA_WIDTH)
+            self.start()
+            self.finish(max_cycles=self.patience(**sizes))
+        finally:
+            self._free = mark
+        self.outputs += m * n
+        planes, packed = (self.transport.memory[address:address + m * stride].reshape(m, stride)
+                          for address, stride in (o, exponents))
+        return Placed(layout.decode(to, planes, packed), {"a_plane": o, "a_exponent": exponents})
 
     def begin(self, a: Encoded, w: Encoded | Placed) -> None:
         """Starts a product and does not wait for it: ``finish`` does, or a reset ends it."""
@@ -131,16 +165,19 @@ class Driver:
         self.describe(where, o=(self._allocate(m * n * width), n * width), **sizes)
         self.start()
 
-    def _prepare(self, a: Encoded, w: Encoded | Placed) -> tuple[dict[str, tuple[int, int]], dict[str, int]]:
+    def _prepare(self, a: Encoded | Placed,
+                 w: Encoded | Placed) -> tuple[dict[str, tuple[int, int]], dict[str, int]]:
         """Operands in memory, and the sizes of the job."""
         placed_w = w if isinstance(w, Placed) else self.load_weights(w)
-        weights = placed_w.encoded
-        if not a.scheme.shares_weights(weights.scheme) or a.shape[1] != weights.shape[1]:
-            raise DriverError(f"activations {a.scheme.short} of K = {a.shape[1]} do not go with weights "
-                              f"{weights.scheme.short} of K = {weights.shape[1]}")
-        pe = self._element(a.scheme)
-        where = {**self.place(a).where, **placed_w.where}
-        return where, {"m": a.shape[0], "n": weights.shape[0], "groups": pe.groups(a.shape[1]), "mode": pe.mode}
+        activations, weights = a.encoded if isinstance(a, Placed) else a, placed_w.encoded
+        if not activations.scheme.shares_weights(weights.scheme) or activations.shape[1] != weights.shape[1]:
+            raise DriverError(f"activations {activations.scheme.short} of K = {activations.shape[1]} do not go with "
+                              f"weights {weights.scheme.short} of K = {weights.shape[1]}")
+        pe = self._element(activations.scheme)
+        placed_a = a if isinstance(a, Placed) else self.place(a)
+        return {**placed_a.where, **placed_w.where}, {
+            "m": activations.shape[0], "n": weights.shape[0], "groups": pe.groups(activations.shape[1]),
+            "mode": pe.mode}
 
     def run(self, where: Mapping[str, tuple[int, int]], *, m: int, n: int, groups: int, mode: int,
             o_address: int | None = None) -> NDArray[Any]:
@@ -158,8 +195,9 @@ class Driver:
         return raw.copy().view(f"<u{width}").reshape(m, n)
 
     def describe(self, where: Mapping[str, tuple[int, int]], *, o: tuple[int, int], m: int, n: int, groups: int,
-                 mode: int) -> None:
-        """Writes a job's description: (address, stride) of each operand and of the output, sizes and mode."""
+                 mode: int, o_format: int = 0) -> None:
+        """Writes a job's description: (address, stride) of each operand and of the output, sizes and mode, and the
+        format of the outputs if the device has more than one."""
         for name, (address, stride) in {**where, "o": o}.items():
             self._write(f"{name}_address", address & 0xFFFFFFFF)
             if f"{name}_address_high" in self._offsets:
@@ -167,6 +205,8 @@ class Driver:
             self._write(f"{name}_stride", stride)
         for name, value in {"m": m, "n": n, "groups": groups, "mode": mode}.items():
             self._write(name, value)
+        if self.device.compress:
+            self._write("o_format", o_format)
 
     def start(self) -> None:
         """Begins the job that was described."""
