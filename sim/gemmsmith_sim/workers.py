@@ -13,6 +13,8 @@ from typing import Any
 __all__ = ["local_executor"]
 
 
+_LAST_SECOND = 1.0
+"""What a worker that is ended has to end its tools."""
 _BLAS_THREADS = "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"
 
 
@@ -60,7 +62,10 @@ def _one_blas_thread() -> Iterator[None]:
 
 
 def _begin(start: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
-    """In a worker: be ended by a signal as by an exception, so that tools under way are killed, and say nothing."""
+    """In a worker: be ended by a signal as by an exception, so that tools under way are killed, and say nothing.
+
+    To a pool an exception is a task's failure, behind which it begins the next one: so an alarm ends the process.
+    """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
     if start is not None:
@@ -68,4 +73,5 @@ def _begin(start: Callable[..., None] | None, arguments: tuple[Any, ...]) -> Non
 
 
 def _leave(number: int, frame: object) -> None:
+    signal.setitimer(signal.ITIMER_REAL, _LAST_SECOND)
     raise SystemExit(128 + number)
