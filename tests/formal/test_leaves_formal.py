@@ -87,8 +87,8 @@ def test_accumulate(target, kept, x, subtracts, tmp_path):
 
 
 @pytest.mark.parametrize("target", CELLS)
-@pytest.mark.parametrize("planes", [1, 2])
-@pytest.mark.parametrize(("count", "width", "cuts"), [(1, 3, ()), (4, 2, ()), (5, 4, ()), (6, 3, (1, 3))])
+@pytest.mark.parametrize(("count", "width", "cuts", "planes"), [
+    (1, 3, (), 1), (4, 2, (), 1), (5, 4, (), 1), (6, 3, (1, 3), 1), (1, 3, (), 2), (2, 4, (), 2), (4, 2, (), 2)])
 def test_gated_accumulate(target, count, width, cuts, planes, tmp_path):
     def build(m, signal):
         words = [signal(signed(width), f"word_{i}") for i in range(count)]

@@ -23,8 +23,8 @@ _JOBS = "tests/hw/coprocessor/test_coprocessor_jobs.py"
 
 MUTANTS = (
     # The sign of a truncated zero, in hardware and in the golden model.
-    Mutant("negator-negative-zero", "hw/gemmsmith/arith/serial.py", "^ (sign & seen)",
-           "^ (sign & (seen | ended.replicate(lanes)))",
+    Mutant("negator-negative-zero", "hw/gemmsmith/arith/serial.py", "^ (sign & below)",
+           "^ (sign & (below | ended.replicate(lanes)))",
            f"{_ANDA}::test_a_negative_zero_is_zero"),
     Mutant("golden-zero-keeps-its-sign", "sim/gemmsmith_sim/golden/anda.py", "[groups < 0, mantissa_bits]",
            "[groups <= 0, mantissa_bits]", "tests/sim/golden/test_golden_contract.py::test_anda_activation_packing"),
@@ -40,14 +40,18 @@ MUTANTS = (
            "tests/sim/measure/test_measure_asic.py::test_parts_mapped_apart_are_told_apart"),
     # Processing elements and their arithmetic.
     Mutant("anda-weights-change-one-digit-early", "hw/gemmsmith/pe/anda.py",
-           "with m.If(self.ctl.valid & ~self.ctl.first):",
+           "with m.If(self.ctl.valid & (~self.ctl.first | self.ctl.last)):",
            "with m.If(self.ctl.valid):", f"{_ANDA}::test_groups_follow_each_other_as_scheduled"),
     Mutant("anda-accumulator-not-cleared", "hw/gemmsmith/pe/anda.py",
-           "Mux(tags[reading].first, 0, Mux(forward, add.o, read.data))", "Mux(forward, add.o, read.data)",
+           "Mux(tags[reading].first, 0, read.data)", "Mux(tags[reading].first & 0, 0, read.data)",
            f"{_ANDA}::test_sharing_a_tail"),
-    Mutant("last-digit-not-negative", "hw/gemmsmith/arith/serial.py", "halved, first, last)",
-           "halved, first, self.last & 0)",
+    Mutant("last-digit-not-negative", "hw/gemmsmith/arith/serial.py", "shifted, first, last)",
+           "shifted, first, self.last & 0)",
            "tests/hw/arith/test_serial.py::test_accumulator_left_aligns_the_exact_sum"),
+    Mutant("pair-of-digits-one-plane-late", "hw/gemmsmith/arith/serial.py", "due.insert(0, pending)",
+           "due.append(pending)", "tests/hw/arith/test_serial.py::test_two_planes_at_a_time"),
+    Mutant("scaled-tie-always-down", "hw/gemmsmith/arith/float_scale.py", "(tie & self.i[1])", "(tie & 0)",
+           "tests/hw/arith/test_float_scale.py::test_ties_of_the_first_rounding"),
     Mutant("gated-sign-of-a-carry-chain", "hw/gemmsmith/arith/tech/ecp5.py",
            "GATED_SIGN = init(lambda a, shut_a: a or shut_a,", "GATED_SIGN = init(lambda a, shut_a: a,",
            "tests/formal/test_leaves_formal.py::test_gated_sum"),

@@ -9,36 +9,43 @@ from gemmsmith.arith.serial import SerialAccumulator, SerialNegator
 def test_arguments_are_checked():
     with pytest.raises(ValueError, match="lanes must be at least 1, not 0"):
         SerialNegator(lanes=0)
+    with pytest.raises(ValueError, match="planes must be 1 or 2, not 3"):
+        SerialNegator(lanes=1, planes=3)
     with pytest.raises(ValueError, match="width must be at least 1, not 0"):
         SerialAccumulator(count=1, width=0, shift_out=4)
     with pytest.raises(ValueError, match="shift_out must be at least 1, not 0"):
         SerialAccumulator(count=1, width=4, shift_out=0)
 
 
-def serialize(words, *, length, lanes, idle=0.0, seed=0):
+def serialize(words, *, length, lanes, idle=0.0, seed=0, at_once=1):
     """Digits that a ``SerialNegator`` makes of ``words``, lists of a (sign, magnitude) per lane; checks its timing."""
     rng = random.Random(seed)
-    dut = SerialNegator(lanes=lanes)
+    dut = SerialNegator(lanes=lanes, planes=at_once)
+    per_word = (length + 1) // at_once
     beats = []
     for word in words:
         planes = [sum(sign << i for i, (sign, _) in enumerate(word))]
         planes += [sum((value >> bit & 1) << i for i, (_, value) in enumerate(word)) for bit in range(length)]
-        beats += [(plane, n == 0, n == length) for n, plane in enumerate(planes)]
+        if at_once == 2:
+            planes = [low | high << lanes for low, high in zip(planes[::2], planes[1::2], strict=True)]
+        beats += [(plane, n == 0, n == per_word - 1) for n, plane in enumerate(planes)]
     digits, cycles = [], {"last": [], "o_last": []}
 
     async def testbench(ctx):
         cycle, drain = 0, 3
         while beats or drain:
             valid = bool(beats) and rng.random() >= idle
-            garbage = rng.getrandbits(lanes), rng.getrandbits(1), rng.getrandbits(1)
+            garbage = rng.getrandbits(at_once * lanes), rng.getrandbits(1), rng.getrandbits(1)
             plane, first, last = beats.pop(0) if valid else garbage
             for name, value in (("valid", valid), ("first", first), ("last", last), ("plane", plane)):
                 ctx.set(getattr(dut, name), value)
             if valid and last:
                 cycles["last"].append(cycle)
             if ctx.get(dut.o_valid):
-                digits.append((ctx.get(dut.o_n) ^ (1 << lanes) - 1, ctx.get(dut.o_first), ctx.get(dut.o_last)))
-                if digits[-1][2]:
+                pair, first, last = ctx.get(dut.o_n), ctx.get(dut.o_first), ctx.get(dut.o_last)
+                digits.extend((~(pair >> n * lanes) & (1 << lanes) - 1, first and n == 0, last and n == at_once - 1)
+                              for n in range(at_once))
+                if last:
                     cycles["o_last"].append(cycle)
             drain -= not beats
             cycle += 1
@@ -76,6 +83,17 @@ def test_random_words_back_to_back_and_with_gaps(length, idle):
     assert values_of(digits, length=length, lanes=lanes) == [[-v if s else v for s, v in word] for word in words]
 
 
+@pytest.mark.parametrize("length", [1, 3, 7, 17])
+@pytest.mark.parametrize("idle", [0.0, 0.5])
+def test_two_planes_at_a_time(length, idle):
+    rng, lanes = random.Random(length), 8
+    largest = (1 << length) - 1
+    words = [[(rng.getrandbits(1), rng.choice((0, 1, largest, rng.getrandbits(length)))) for _ in range(lanes)]
+             for _ in range(40)]
+    digits = serialize(words, length=length, lanes=lanes, idle=idle, at_once=2)
+    assert values_of(digits, length=length, lanes=lanes) == [[-v if s else v for s, v in word] for word in words]
+
+
 @pytest.mark.parametrize("length", range(1, 17))
 def test_every_signed_mantissa(length):
     # Many lanes side by side, so that few words hold every mantissa with both signs, −0 included.
@@ -90,6 +108,7 @@ def accumulate(sequences, *, idle, seed, **shape):
     """``o`` after each sequence of digits (lists of a (word, gate) per lane), and that idle cycles change nothing."""
     rng = random.Random(seed)
     dut = SerialAccumulator(**shape)
+    at_once, count = dut.planes, dut.count
     seen = []
 
     async def beat(ctx, valid, words=(), gates=0, first=0, last=0):
@@ -101,11 +120,12 @@ def accumulate(sequences, *, idle, seed, **shape):
 
     async def testbench(ctx):
         for digits in sequences:
-            for n, digit in enumerate(digits):
+            for n in range(0, len(digits), at_once):
                 while rng.random() < idle:
                     await beat(ctx, 0, gates=rng.getrandbits(1), first=rng.getrandbits(1), last=rng.getrandbits(1))
-                gates = sum(gate << i for i, (_, gate) in enumerate(digit))
-                await beat(ctx, 1, [word for word, _ in digit], gates, n == 0, n == len(digits) - 1)
+                gates = sum(gate << i + k * count for k, digit in enumerate(digits[n:n + at_once])
+                            for i, (_, gate) in enumerate(digit))
+                await beat(ctx, 1, [word for word, _ in digits[n]], gates, n == 0, n + at_once == len(digits))
             for _ in range(dut.latency - 1):
                 await beat(ctx, 0, gates=rng.getrandbits(1), first=1, last=rng.getrandbits(1))
             seen.append(ctx.get(dut.o))
@@ -138,3 +158,20 @@ def test_accumulator_left_aligns_the_exact_sum(count, width, cuts, length, idle)
                 << shift_out - length for s in sequences]
     assert accumulate(sequences, count=count, width=width, cuts=cuts, shift_out=shift_out, idle=idle,
                       seed=length) == expected
+
+
+@pytest.mark.parametrize(("length", "shift_out"), [(1, 1), (1, 15), (2, 2), (2, 16), (7, 15), (7, 16), (16, 16)])
+@pytest.mark.parametrize("cuts", [(), (1, 2)])
+def test_two_digits_at_a_time(length, shift_out, cuts):
+    """Both digits gate the same words; an even length has a zero below."""
+    rng, sequences, expected = random.Random(length), [], []
+    for trial in range(25):
+        words = [rng.choice((-8, 7, rng.randint(-8, 7))) if trial > 1 else (-8, 7)[trial] for _ in range(4)]
+        codes = [rng.choice((-(1 << length), (1 << length) - 1, rng.randint(-(1 << length), (1 << length) - 1)))
+                 for _ in words]
+        doubled = [code << (length % 2 == 0) for code in codes]
+        sequences.append([[(word, code >> n & 1) for word, code in zip(words, doubled, strict=True)]
+                          for n in range(length + 1 + (length % 2 == 0))])
+        expected.append(sum(w * c for w, c in zip(words, codes, strict=True)) << shift_out - length)
+    assert accumulate(sequences, count=4, width=4, cuts=cuts, shift_out=shift_out, idle=0.2, seed=length,
+                      planes=2) == expected

@@ -103,7 +103,26 @@ def test_shorter_accumulator():
     run_and_compare(scheme, [random_product(rng, scheme, k=300, columns=2)], share=2, m_max=8)
 
 
-@pytest.mark.parametrize(("stages", "tail_loop", "share", "m"), [(0, 4, 2, 3), (3, 8, 4, 2), (2, 8, 8, 7)])
+@pytest.mark.parametrize("m", range(1, 17))
+def test_two_planes_per_cycle(m):
+    rng, scheme = np.random.default_rng(m), Anda(m=m, weight_group=64 << m % 4, out=("fp32", "fp16")[m % 2])
+    products = [random_product(rng, scheme, k=k, columns=2) for k in (64, 200)]
+    m_max = (m, 16, 15)[m % 3] if m < 16 else 16
+    run_and_compare(scheme, products, share=2, idle=0.25 * (m % 3), planes=2, tail_loop=2, stages=m % 4, m_max=m_max)
+
+
+@pytest.mark.parametrize(("m", "beats"), [(1, 2), (2, 2), (3, 2), (7, 4), (8, 5), (16, 9)])
+def test_groups_of_two_planes_per_cycle_follow_each_other(m, beats):
+    rng, scheme = np.random.default_rng(0), Anda(m=m)
+    products = [random_product(rng, scheme, k=4 * 64, columns=2) for _ in range(2)]
+    run = run_and_compare(scheme, products, share=2, planes=2, tail_loop=2)
+    pe = AndaElement(scheme=scheme, planes=2)
+    assert pe.beats(m) == -(-(m + 1) // 2)
+    assert run.cycles == 8 * beats - (beats - pe.beats(m))  # the first group need not wait
+
+
+@pytest.mark.parametrize(("stages", "tail_loop", "share", "m"), [
+    (0, 4, 2, 3), (3, 8, 4, 2), (2, 8, 8, 7), (0, 2, 2, 1), (1, 3, 3, 2)])
 def test_other_pipelines(stages, tail_loop, share, m):
     rng, scheme = np.random.default_rng(stages), Anda(m=m)
     products = [random_product(rng, scheme, k=k, columns=share) for k in (64, 320, 128)]
@@ -126,7 +145,7 @@ def test_scale_with_exponent_31_is_the_largest_finite():
 
 @pytest.mark.parametrize(("options", "message"), [
     ({"stages": 7}, "stages must be 0..6, not 7"), ({"stages": -1}, "stages must be 0..6, not -1"),
-    ({"tail_loop": 5}, "tail_loop must be one of 4, 8, not 5")])
+    ({"tail_loop": 5}, "tail_loop must be one of 2, 3, 4, 8, not 5"), ({"planes": 3}, "planes must be 1 or 2, not 3")])
 def test_options_are_checked(options, message):
     with pytest.raises(ValueError, match=message):
         AndaElement(scheme=Anda(m=6), **options)

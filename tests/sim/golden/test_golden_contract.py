@@ -251,6 +251,20 @@ def test_anda_activation_packing(m: int) -> None:
             assert not sign or value  # zero has no sign
 
 
+@pytest.mark.parametrize("m", [1, 6, 16])
+def test_anda_packing_of_two_planes_per_word(m: int) -> None:
+    """The words are those of single planes, two by two; of an even m with zeros behind the sign plane."""
+    scheme, shape = Anda(m=m), (2, 130)
+    encoded, (planes,) = packed(scheme, Axis.ROW, shape, operand("a_plane", 64))
+    (pairs,) = for_scheme(scheme).pack(encoded, [operand("a_plane", 128)]).values()
+    for row, single in zip(pairs, planes, strict=True):
+        expected = []
+        for start in range(0, len(single), m + 1):
+            sign, *mantissa = single[start : start + m + 1]
+            expected += [sign, *[0] * (m % 2 == 0), *mantissa]
+        assert np.ascontiguousarray(row).view("<u8").ravel().tolist() == expected
+
+
 @pytest.mark.parametrize("weight_group", [64, 128, 256])
 def test_anda_weight_packing(weight_group: int) -> None:
     k, groups = 290, 5
