@@ -14,9 +14,9 @@ from gemmsmith.arith.float_stages import Stages, check_stages, shift_left, shift
 from gemmsmith.arith.sum import levels
 from gemmsmith.arith.tech import leaf
 
-_PLACES = {
+STAGES = {
     3: ("level_3", "sum"),
-    4: ("level_1", "level_3", "sum"),
+    4: ("level_3", "sum", "fine"),
     5: ("level_1", "level_3", "sum", "fine"),
     6: ("level_1", "level_3", "aligned", "sum", "fine"),
     8: ("level_1", "level_3", "aligned", "pairs", "sum", "fine", "placed"),
@@ -50,6 +50,11 @@ class DotFormat(NamedTuple):
         return self.exponent.bit_length() + 1
 
     @property
+    def half(self) -> int:
+        """Bits of the accumulator's lower half."""
+        return self.width // 2
+
+    @property
     def left(self) -> data.StructLayout:
         """A left operand. That of zero has a significand of zero and the exponent −2^(exponent_width − 2), which is
         below all others even if the other factor's is the largest."""
@@ -79,7 +84,7 @@ class FloatDot(wiring.Component):
     first: In(1): forget what was accumulated before this cycle.
     a, w: In: operands, lane 0 lowest, laid out as ``format.left`` and ``format.right``. A cycle that shall change
         nothing has zeros for all of ``a``.
-    o: Out(signed(format.width)).
+    o: Out(signed(format.width)). o_carry: Out(1): the sum is o + o_carry · 2^format.half.
 
     Raises
     ------
@@ -87,11 +92,11 @@ class FloatDot(wiring.Component):
     """
 
     def __init__(self, *, format: DotFormat, stages: int):
-        check_stages(stages, _PLACES)
+        check_stages(stages, STAGES)
         self._format = format
         self._stages = stages
         super().__init__({"first": In(1), "a": In(format.lanes * format.left.size),
-                          "w": In(format.lanes * format.right.size), "o": Out(signed(format.width))})
+                          "w": In(format.lanes * format.right.size), "o": Out(signed(format.width)), "o_carry": Out(1)})
 
     @property
     def latency(self) -> int:
@@ -99,7 +104,7 @@ class FloatDot(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        fmt, stages = self._format, Stages(m, _PLACES[self._stages])
+        fmt, stages = self._format, Stages(m, STAGES[self._stages])
         left = [data.View(fmt.left, word) for word in _parts(self.a, fmt.lanes)]
         right = [data.View(fmt.right, word) for word in _parts(self.w, fmt.lanes)]
         pairs = list(zip(left, right, strict=True))
@@ -121,8 +126,17 @@ class FloatDot(wiring.Component):
                                        head=Cat(first, negative))
         shifted = shift_left(stages, shifted, coarse, unit=1 << _FINE)
         placed, head = stages("placed", value=shifted[fmt.unit:], head=head)
-        m.d.sync += self.o.eq(leaf("accumulate")(m, self.o, head[0], placed.as_signed(), head[1]))
+        self._accumulate(m, placed, head[0], head[1])
         return m
+
+    def _accumulate(self, m: Module, value: Value, clear: Value, subtract: Value) -> None:
+        """o ← (0 or o) ± value, in two halves: the lower one's carry enters the upper one with the next value."""
+        half = self._format.half
+        low, carry = Cat(self.o[:half], Const(0, 1)).as_signed(), Cat(self.o_carry, self.o[half:]).as_signed()
+        lower = leaf("accumulate")(m, low, clear, Cat(value[:half], Const(0, 1)).as_signed(), subtract)
+        # Added to a place below that is set, a carry goes on, whether the sign is plus or minus.
+        upper = leaf("accumulate")(m, carry, clear, Cat(Const(1, 1), value[half:]).as_signed(), subtract)
+        m.d.sync += [self.o.eq(Cat(lower[:half], upper[1:])), self.o_carry.eq(lower[half] ^ subtract)]
 
 
 def _parts(word: Value, count: int) -> list[Value]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module
+from amaranth.hdl import Cat, Const, Module, Signal
 
 from gemmsmith.arith.float_convert import FloatToHalf, IntToFloat
-from gemmsmith.arith.float_dot import DotFormat, FloatDot
+from gemmsmith.arith.float_dot import STAGES, DotFormat, FloatDot
 from gemmsmith.arith.float_multiply import recode_digits
+from gemmsmith.arith.float_stages import check_stages
 from gemmsmith.arith.round import FP16
 from gemmsmith.arith.sum import delay
 from gemmsmith.pe.base import Core, Edge, ProcessingElement, Tail
@@ -40,7 +41,8 @@ class Fp16DotElement(ProcessingElement):
     family = "fp16dot"
     options = {"stages": "pipeline registers of the core: 3, 4, 5, 6 or 8"}
 
-    def __init__(self, *, scheme: Fp16Dot, stages: int = 6):
+    def __init__(self, *, scheme: Fp16Dot, stages: int = 4):
+        check_stages(stages, STAGES)
         self.scheme = scheme
         self.stages = stages
         codes = LANES * FP16.width
@@ -52,12 +54,12 @@ class Fp16DotElement(ProcessingElement):
         )
         self.group = LANES
         self.result = Cadence.BLOCK
-        self.result_width = FORMAT.width
+        self.result_width = FORMAT.width + 1
         self.row_payload = LANES * FORMAT.left.size
         self.column_payload = LANES * FORMAT.right.size
         self.edge_latency = 2
-        self.core_latency = FloatDot(format=FORMAT, stages=stages).latency
-        self.tail_latency = CONVERT_STAGES + (HALF_STAGES if scheme.out == "fp16" else 0)
+        self.core_latency = stages
+        self.tail_latency = 1 + CONVERT_STAGES + (HALF_STAGES if scheme.out == "fp16" else 0)
 
     def beats(self, mode: int) -> int:
         return 1
@@ -110,18 +112,21 @@ class Fp16DotCore(Core):
         m = Module()
         m.submodules.dot = dot = FloatDot(format=FORMAT, stages=self.pe.stages)
         m.d.comb += [dot.first.eq(self.ctl.valid & self.ctl.first), dot.a.eq(self.a), dot.w.eq(self.w),
-                     self.o.eq(dot.o)]
+                     self.o.eq(Cat(dot.o, dot.o_carry))]
         return m
 
 
 class Fp16DotTail(Tail):
-    """Fixed point → FP32 code; with ``out=fp16`` one rounding more."""
+    """Carry, then fixed point → FP32 code; with ``out=fp16`` one rounding more."""
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         half = self.pe.scheme.out == "fp16"
         m.submodules.convert = convert = IntToFloat(width=FORMAT.width, exponent_width=7, stages=CONVERT_STAGES)
-        m.d.comb += [convert.i.eq(self.i), convert.exponent.eq(-UNIT)]
+        total = Signal(FORMAT.width, reset_less=True)
+        lower, upper, carry = self.i[:FORMAT.half], self.i[FORMAT.half:-1], self.i[-1]
+        m.d.sync += total.eq(Cat(lower, upper + carry))
+        m.d.comb += [convert.i.eq(total), convert.exponent.eq(-UNIT)]
         if half:
             m.submodules.half = to_half = FloatToHalf(stages=HALF_STAGES)
             m.d.comb += to_half.i.eq(convert.o)
