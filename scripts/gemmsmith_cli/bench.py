@@ -96,8 +96,8 @@ def command(
 
     if suite is not None:
         if level or seeds != SEEDS or dsp is not Blocks.NO or baseline != BASELINE:
-            raise InputError("--suite says itself what is built and compared: --level, --seeds, --dsp and --baseline do "
-                             "not go with it")
+            raise InputError("--suite says itself what is built and compared: --level, --seeds, --dsp and --baseline "
+                             "do not go with it")
         run_suite(suite, units, target or ["ecp5"], liberty=liberty or [], energy=energy is not Activity.NONE,
                   glitches=energy is Activity.GLITCHES, precisions=precision or [], output=output, workers=workers,
                   fresh=fresh, as_json=as_json)
