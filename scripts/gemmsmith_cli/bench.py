@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 
 EXAMPLE = example("bench --target ecp5 --target xcup --target asic:asap7 -o bench",
                   "bench fp16 int8 int8,lanes=4 anda-m6 --level core --target ecp5 --seeds 5",
-                  "bench fp16 anda-m6 --target asic:my_cells --liberty my_cells.lib")
+                  "bench fp16 anda-m6 --target asic:my_cells --liberty my_cells.lib",
+                  "bench --suite anda --target asic:asap7 -o anda")
 
 NAME = "bench.json"
+SEEDS, BASELINE = 3, "fp16"
 
 
 class Blocks(StrEnum):
@@ -62,20 +64,19 @@ def command(
         show_default=False)] = None,
     level: Annotated[list[LevelName] | None, typer.Option(
         help="What of each unit; may be repeated.  [default: pe]", show_default=False)] = None,
-    seeds: Annotated[int, typer.Option(min=0, help="Place and route with seeds 1..N; 0: cells only.")] = 3,
+    seeds: Annotated[int, typer.Option(min=0, help="Place and route with seeds 1..N; 0: cells only.")] = SEEDS,
     dsp: Annotated[Blocks, typer.Option(help="Whether multipliers may become DSP blocks.")] = Blocks.NO,
     liberty: Annotated[list[Path] | None, typer.Option(
         help="Liberty file of the asic: target; may be repeated.", show_default=False)] = None,
     energy: Annotated[Activity, typer.Option(
         help="Energy of asic: targets from netlist activity, with glitches or without.")] = Activity.GLITCHES,
-    baseline: Annotated[str, typer.Option(help="Unit that ratios are relative to; none: no ratios.")] = "fp16",
+    baseline: Annotated[str, typer.Option(help="Unit that ratios are relative to; none: no ratios.")] = BASELINE,
     perplexity_tokens: Annotated[int, typer.Option(
         min=0, help="Tokens of the shipped text read for the perplexity; 0: leave it out.")] = 8192,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes (default: one per core).",
                                                 show_default=False)] = None,
     suite: Annotated[str | None, typer.Option(
-        help="Units and workloads of a paper beside its figures ; UNITS are then names of "
-             "its schemes, --level, --seeds, --dsp, --baseline and --perplexity-tokens have no meaning.",
+        help="Units and workloads of a paper beside its figures (anda); units are then names of its schemes.",
         show_default=False)] = None,
     precision: Annotated[list[str] | None, typer.Option(
         metavar="[FOLDER:]FILE", help="With --suite: also a model of your own (default: the built-in one) with the "
@@ -94,6 +95,9 @@ def command(
     from gemmsmith_sim.measure.bench import Plan
 
     if suite is not None:
+        if level or seeds != SEEDS or dsp is not Blocks.NO or baseline != BASELINE:
+            raise InputError("--suite says itself what is built and compared: --level, --seeds, --dsp and --baseline "
+                             "do not go with it")
         run_suite(suite, units, target or ["ecp5"], liberty=liberty or [], energy=energy is not Activity.NONE,
                   glitches=energy is Activity.GLITCHES, precisions=precision or [], output=output, workers=workers,
                   fresh=fresh, as_json=as_json)

@@ -48,6 +48,7 @@ def test_what_could_not_be_measured_is_told_and_the_rest_is_written(run, tmp_pat
     (("--suite", "andes"), "no suite is called 'andes'; there are anda"),
     (("int8", "--suite", "anda"), "the suite has no unit 'int8'; it has fp16, "),
     (("fp16", "--suite", "anda", "--precision", "nowhere.json"), "nowhere.json: cannot be read"),
+    (("--suite", "anda", "--level", "core"), "--suite says itself what is built and compared"),
     (("fp16", "--precision", "x.json"), "--precision goes with --suite"),
 ])
 def test_bad_input_is_refused_in_a_line(refused, tmp_path, arguments, message):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from math import ceil
 from typing import NamedTuple
 
@@ -11,7 +13,8 @@ from gemmsmith.emit import BuildConfig
 from gemmsmith.pe import ProcessingElement
 from gemmsmith.tile.row import SLOTS
 
-from ..system import Energies, cost
+from ..bench.unit import Unit
+from ..system import SystemCost, cost
 from .record import PeRow, SystemRow
 from .suite import Published, Suite, SuiteUnit
 from .workload import Product, Workload
@@ -43,15 +46,14 @@ class Machine:
 
     def element(self, module: str, target: str) -> ProcessingElement:
         """The processing element in the module's mode."""
-        return self.units[module].build(target, self.share).config.element()
+        return _resolved(self.units[module].build(target, self.share)).element()
 
     def config(self, module: str, target: str, choices: Mapping[str, str]) -> BuildConfig:
         """The co-processor around the array, in the module's mode."""
-        unit = self.units[module]
-        build = unit.build(target, self.share).config
+        build = _resolved(self.units[module].build(target, self.share))
         chosen = {**build.options, **choices, "rows": self.rows, "cols": self.cols, "tail_share": self.share,
                   "target": build.target, "level": "coprocessor"}
-        return BuildConfig.resolve(build.scheme, {key: str(value) for key, value in chosen.items()})
+        return _coprocessor(build.scheme, tuple((key, str(value)) for key, value in chosen.items()))
 
     def cycles(self, products: Sequence[Product], tokens: int, target: str) -> float:
         """Of all products on the array alone, operands always ready, the next one's blocks behind the last one's."""
@@ -76,10 +78,10 @@ class Machine:
         """All products on the co-processor, by the system model."""
         cycles, energy = 0, 0.0
         for p in products:
-            mac = self.costs[p.module].energy_per_mac
-            spent = cost(self.config(p.module, target, choices), m=tokens, n=p.n, k=p.k, energies=Energies(mac=mac))
+            spent = _cost(self.config(p.module, target, choices).to_json(), tokens, p.n, p.k)
             cycles += p.count * spent.cycles
-            energy += p.count * (spent.energy or 0.0)
+            mac = self.costs[p.module].energy_per_mac or 0.0
+            energy += p.count * (spent.dram + spent.sram + spent.worked * mac / 1000)
         return _Built(cycles, energy if self.energy(products) is not None else None)
 
 
@@ -92,6 +94,22 @@ def pace(pe: ProcessingElement, groups: int, rows: int, cols: int, share: int) -
     # The schedule allows every core behind a tail a whole interval; the last one needs a cycle for each word.
     complete = last_beat + schedule.flush - pe.tail_interval + pe.result_words
     return max(schedule.block, outputs, (complete + outputs) / SLOTS)
+
+
+@cache
+def _resolved(unit: Unit) -> BuildConfig:
+    return unit.config
+
+
+@cache
+def _coprocessor(scheme: str, choices: tuple[tuple[str, str], ...]) -> BuildConfig:
+    return BuildConfig.resolve(scheme, dict(choices))
+
+
+@cache
+def _cost(config: str, m: int, n: int, k: int) -> SystemCost:
+    """By the text of the co-processor's configuration; without the array's energy."""
+    return cost(BuildConfig(**json.loads(config)), m=m, n=n, k=k)
 
 
 class _Built(NamedTuple):
