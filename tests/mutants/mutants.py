@@ -19,6 +19,7 @@ class Mutant:
 _ANDA = "tests/hw/pe/test_anda.py"
 _TOYS = "tests/hw/tile/test_tile_toys.py"
 _COMPRESSOR = "tests/hw/units/test_compressor.py"
+_COMPRESSING = "tests/hw/coprocessor/test_compressing.py"
 _JOBS = "tests/hw/coprocessor/test_coprocessor_jobs.py"
 
 MUTANTS = (
@@ -102,6 +103,10 @@ MUTANTS = (
     Mutant("job-done-before-its-outputs", "hw/gemmsmith/coprocessor/coprocessor.py",
            "(unfinished == 0) & ~unsent & writer.idle", "(unfinished == 0)",
            f"{_JOBS}::test_done_comes_after_the_last_output"),
+    Mutant("rest-of-an-exponent-lost", "hw/gemmsmith/coprocessor/planes.py", "word.eq(word[WORD:]), second.eq(0)",
+           "word.eq(0), second.eq(0)", f"{_COMPRESSING}::test_planes_and_exponents"),
+    Mutant("groups-filled-with-leftovers", "hw/gemmsmith/coprocessor/gather.py", "Mux(there, port.data, 0)", "port.data",
+           f"{_COMPRESSING}::test_gather"),
     # Golden models.
     Mutant("golden-fused-group", "sim/gemmsmith_sim/golden/anda.py", ".astype(np.float32, copy=False) * scale",
            " * scale.astype(np.float64)", "tests/sim/golden/test_golden_oracle.py::test_product"),

@@ -49,8 +49,9 @@ def cut_masks(cut: data.View, m: Value, nearest: Value) -> list[Any]:
     """Statements that set ``cut`` (of ``cut_layout``) for mantissas of ``m`` bits."""
     planes = len(cut.behind) - 1
     ends = [m == planes - bit for bit in range(planes)]  # the mantissa ends above this bit
-    return [cut.behind.eq(Cat(m <= planes - bit for bit in range(planes + 1))), cut.last.eq(Cat(0, *ends)),
-            cut.half.eq(Cat(*ends, 0) & nearest.replicate(planes + 1))]
+    behind = [m <= planes - bit for bit in range(1, planes + 1)]
+    return [cut.behind.eq(Cat(Const(1, 1), *behind)), cut.last.eq(Cat(Const(0, 1), *ends)),
+            cut.half.eq(Cat(*ends, Const(0, 1)) & nearest.replicate(planes + 1))]
 
 
 class Shifter(wiring.Component):

@@ -46,8 +46,8 @@ class CornerTurn(wiring.Component):
 
     A step takes a slice and gives a plane of the batch before. Transposing takes log2(``size``) exchanges, each of one
     bit of the plane's number with the same bit of the slice's: a word waits 2ᵏ steps in front of an exchange or
-    behind it. That is ``size`` · (``size`` − 1) words of registers and log2(``size``) multiplexers a word, where
-    double-buffered shift registers would be 2 · ``size``² of each.
+    behind it. That is ``size`` · (``size`` − 1) words of registers and ``size`` · log2(``size``) multiplexers of a
+    word, where double-buffered shift registers would be 2 · ``size``² and ``size``².
 
     Source of the structure: the delay commutator of pipelined Fourier transforms.
 

@@ -125,7 +125,8 @@ def check(rows, **options):
     return bench
 
 
-@pytest.mark.parametrize(("element_width", "data_width"), [(16, 32), (32, 32), (32, 128), (16, 512), (8, 64)])
+@pytest.mark.parametrize(("element_width", "data_width"), [(16, 32), (32, 32), (32, 128), (16, 512), (8, 64),
+                                                           (64, 64), (64, 256)])
 def test_offsets_and_sizes(element_width, data_width):
     """Every offset within a bus word with every small count, between guard bytes."""
     size, word_bytes = element_width // 8, data_width // 8

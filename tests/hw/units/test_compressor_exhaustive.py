@@ -9,7 +9,7 @@ from gemmsmith.emit.verilog import emit
 from gemmsmith.units import Compressor
 from gemmsmith_sim.backends.base import MissingToolError
 from gemmsmith_sim.backends.toolchain import compiler, verilator_root
-from gemmsmith_sim.measure import netlist_verilog, synthesize
+from gemmsmith_sim.measure import netlist_verilog, synthesize, tools
 from gemmsmith_sim.measure.tensors import recorded
 
 FULL = pytest.param(64, marks=pytest.mark.slow)
@@ -85,6 +85,14 @@ def test_activations_of_a_real_model(m):
     unit = CompiledCompressor(elements=4, m_max=16)
     for tensor in recorded(tokens=8):
         check(unit, list(tensor.activations.astype(np.float16).view(np.uint16)), m=m, nearest=m == 7)
+
+
+@pytest.mark.parametrize(("elements", "m_max"), [(1, 16), (64, 1), (8, 7)])
+def test_verilog_is_lint_clean(elements, m_max, tmp_path):
+    (tmp_path / "unit.v").write_text(emit(Compressor(elements=elements, m_max=m_max), name="unit").verilog)
+    log = tmp_path / "log"
+    tools.run("verilator", ["--lint-only", "-Wall", "--top-module", "unit", "unit.v"], cwd=tmp_path, log=log)
+    assert "%Warning" not in log.read_text()
 
 
 def test_mapped_netlist(tmp_path):

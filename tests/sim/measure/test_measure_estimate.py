@@ -190,6 +190,11 @@ def test_refusals(monkeypatch):
         estimate(config("fp16"), "ecp5")
 
 
+def test_a_build_that_compresses_is_refused():
+    with pytest.raises(ValueError, match="the estimate does not know compress=8"):
+        estimate(config("fp16", out="fp16", compress=8), "ecp5", dsp=False)
+
+
 def test_devices_have_what_is_estimated():
     for device in DEVICES:
         share = device.share({"lut": 1000, "eq": 1200, "ff": 900, "dsp": 0, "bram": 2})

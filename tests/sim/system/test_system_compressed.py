@@ -116,7 +116,6 @@ def test_nothing_around_the_outputs_is_touched():
 def test_what_is_not_finite_saturates_and_is_reported():
     rng = np.random.default_rng(35)
     driver = verilator()
-    a, w = operands(rng, SCHEME, 2, 70, 64)
     w = for_scheme(SCHEME).encode_weights(np.full((70, 64), 300, np.float32))
     big = for_scheme(SCHEME).encode_activations(np.full((2, 64), 300, np.float32))
     assert np.isinf(for_scheme(SCHEME).matmul(big, w)).all()
@@ -177,7 +176,7 @@ def test_a_descriptor_that_cannot_be_is_refused(change):
 @pytest.mark.parametrize(("choices", "message"), [
     ({"compress": "8"}, "outputs must be fp16 to be compressed, not fp32"),
     ({"compress": "17", "out": "fp16"}, "compress must be 0 or a mantissa length from 1 to 16, not 17"),
-    ({"compress": "8", "out": "fp16", "cols": "3", "tail_share": "1"}, "cols must divide 64 to compress outputs, not 3"),
+    ({"compress": "8", "out": "fp16", "cols": "3"}, "cols must divide 64 to compress outputs, not 3"),
     ({"compress": "8", "out": "fp16", "axi_data_width": "32"}, "axi_data_width must be at least 64 to compress"),
 ])
 def test_builds_that_cannot_compress_are_refused(choices, message):

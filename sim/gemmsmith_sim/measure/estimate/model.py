@@ -36,8 +36,11 @@ class Model:
     def cells(self, config: BuildConfig) -> dict[str, float]:
         """Cells of a build by resource: ``RESOURCES`` and ``bram``.
 
-        Raises ``ValueError`` if the scheme's family has not been calibrated.
+        Raises ``ValueError`` if the scheme's family has not been calibrated, or outputs can be compressed.
         """
+        if config.compress:
+            raise ValueError(f"the estimate does not know compress={config.compress}, only builds without it; "
+                             "gemmsmith build and gemmsmith synth measure it")
         stock = inventory(config, self.fabric)
         cells = {}
         for resource in RESOURCES:
