@@ -79,7 +79,7 @@ MUTANTS = (
            "(unfinished == 0) & ~unsent & writer.idle", "(unfinished == 0)",
            f"{_JOBS}::test_done_comes_after_the_last_output"),
     # Golden models.
-    Mutant("golden-fused-group", "sim/gemmsmith_sim/golden/anda.py", ".astype(np.float32, copy=False) * scale",
+    Mutant("golden-fused-group", "sim/gemmsmith_sim/golden/prealigned.py", ".astype(np.float32, copy=False) * scale",
            " * scale.astype(np.float64)", "tests/sim/golden/test_golden_oracle.py::test_product"),
     Mutant("golden-codes-minus-128", "sim/gemmsmith_sim/golden/int8.py",
            "np.clip(quotients, -LARGEST_CODE, LARGEST_CODE)",

@@ -2,42 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value
-from amaranth.lib.memory import Memory
+from amaranth.hdl import Const, Module, Signal, Value
 
-from gemmsmith.arith.float_add import FloatAdd
-from gemmsmith.arith.float_convert import FloatToHalf, IntToFloat
-from gemmsmith.arith.float_multiply import FloatMultiply
-from gemmsmith.arith.round import FP16, FP32
 from gemmsmith.arith.serial import SerialAccumulator, SerialNegator
-from gemmsmith.arith.sum import cuts, delay, levels
-from gemmsmith.pe.base import Core, Edge, ProcessingElement, Tail
-from gemmsmith.schemes import Anda, Axis, Cadence, Operand, Part
+from gemmsmith.arith.sum import cuts, levels
+from gemmsmith.pe.base import Core, Edge
+from gemmsmith.pe.prealigned import LANES, TAIL_LOOP, WEIGHT, PrealignedElement
+from gemmsmith.schemes import Anda, Axis, Cadence, Operand
 
-LANES = Anda.group
-WEIGHT = 4
-"""Bits of a weight code."""
 DIGIT_SUM = WEIGHT + levels(LANES)
 """Bits of Σ digit · weight over the lanes: −512 … 448."""
-HALF_STAGES = 1
 
 
-class TailStages(NamedTuple):
-    """Pipeline registers of the tail's parts; ``read`` in front of the adder."""
-
-    convert: int
-    scale: int
-    read: int
-    add: int
-
-
-TAIL_STAGES = {4: TailStages(2, 4, 0, 4), 8: TailStages(5, 8, 1, 7)}
-"""By the length of the accumulator's loop, ``read + add``: a core may have a result every so many cycles."""
-
-
-class AndaElement(ProcessingElement):
+class AndaElement(PrealignedElement):
     """64 lanes, one bit plane a cycle: a group of 64 products takes M + 1 cycles, M chosen at run time.
 
     The row edge turns sign–magnitude planes into two's-complement digits, least significant first, so that the core
@@ -59,7 +38,7 @@ class AndaElement(ProcessingElement):
     family = "anda"
     scheme: Anda
     options = {"m_max": "largest mantissa length that can be chosen at run time, 1..16",
-               "tail_loop": "least cycles between results of a core: 4, or 8 for a higher clock",
+               "tail_loop": TAIL_LOOP,
                "stages": f"pipeline registers of the core's adder tree, 0..{levels(LANES)}"}
 
     def __init__(self, *, scheme: Anda, m_max: int = 16, stages: int = levels(LANES), tail_loop: int = 4):
@@ -69,33 +48,20 @@ class AndaElement(ProcessingElement):
             raise ValueError(f"m_max must be at least the scheme's m = {scheme.m}, not {m_max!r}")
         if stages not in range(levels(LANES) + 1):
             raise ValueError(f"stages must be 0..{levels(LANES)}, not {stages!r}")
-        if tail_loop not in TAIL_STAGES:
-            raise ValueError(f"tail_loop must be one of {', '.join(map(str, TAIL_STAGES))}, not {tail_loop!r}")
-        self.scheme = scheme
+        planes = Operand(name="a_plane", axis=Axis.ROW, width=LANES, cadence=Cadence.BEAT,
+                         doc="per group: the sign plane, then the mantissa planes, least significant first")
+        weights = Operand(name="w_codes", axis=Axis.COLUMN, width=LANES * WEIGHT, cadence=Cadence.GROUP,
+                          doc="INT4 codes, two's complement, element 0 lowest")
+        # A core's result is S · 2^(m_max − M).
+        self._scaled(scheme, planes, weights, point=m_max, tail_loop=tail_loop)
         self.m_max = m_max
         self.stages = stages
-        self.operands = (
-            Operand(name="a_plane", axis=Axis.ROW, width=LANES, cadence=Cadence.BEAT,
-                    doc="per group: the sign plane, then the mantissa planes, least significant first"),
-            Operand(name="a_exponent", axis=Axis.ROW, width=5, cadence=Cadence.GROUP, part=Part.TAIL,
-                    doc="shared biased FP16 exponent of the group"),
-            Operand(name="w_codes", axis=Axis.COLUMN, width=LANES * WEIGHT, cadence=Cadence.GROUP,
-                    doc="INT4 codes, two's complement, element 0 lowest"),
-            Operand(name="w_scale", axis=Axis.COLUMN, width=16, cadence=Cadence.GROUP, part=Part.TAIL,
-                    every=scheme.weight_group // LANES, doc="FP16 scale of the weight group"),
-        )
-        self.group = LANES
-        self.result = Cadence.GROUP
         self.result_width = DIGIT_SUM + 1 + m_max
         self.row_payload = LANES
         self.column_payload = LANES * WEIGHT
         self.modes = range(1, m_max + 1)
         self.edge_latency = SerialNegator.latency
         self.core_latency = stages + 1
-        self.tail_loop = tail_loop
-        self.tail_latency = sum(TAIL_STAGES[tail_loop])
-        if scheme.out == "fp16":
-            self.tail_latency += HALF_STAGES
 
     @property
     def mode(self) -> int:
@@ -115,9 +81,6 @@ class AndaElement(ProcessingElement):
 
     def core(self) -> Core:
         return AndaCore(self)
-
-    def tail(self, share: int) -> Tail:
-        return AndaTail(self, share)
 
 
 class AndaRowEdge(Edge):
@@ -177,55 +140,4 @@ class AndaCore(Core):
             serial.gates.eq(~self.a),
             self.o.eq(serial.o),
         ]
-        return m
-
-
-class AndaTail(Tail):
-    """acc ← acc + (float(S) · scale), each step rounded to FP32; one accumulator for each of the ``share`` cores.
-
-    A scale with exponent 31 counts as the largest finite FP16.
-    """
-
-    pe: AndaElement
-
-    def elaborate(self, platform: Any) -> Module:
-        m = Module()
-        pe, half = self.pe, self.pe.scheme.out == "fp16"
-        cuts = TAIL_STAGES[pe.tail_loop]
-        m.submodules.convert = convert = IntToFloat(width=pe.result_width, exponent_width=6, stages=cuts.convert)
-        m.submodules.scale = scale = FloatMultiply(b_shape=FP16, stages=cuts.scale)
-        m.submodules.add = add = FloatAdd(stages=cuts.add)
-        m.submodules.accumulators = accumulators = Memory(shape=FP32.width, depth=self.share, init=[])
-        read, write = accumulators.read_port(domain="comb"), accumulators.write_port()
-
-        reading = convert.latency + scale.latency
-        added = reading + cuts.read + add.latency
-        tags = [self.ctl]
-        for i in range(added):
-            tags.append(Signal.like(self.ctl, name=f"tag_{i + 1}"))
-            m.d.sync += tags[-1].eq(tags[-2])
-        # A core's next result may come in the cycle in which its sum leaves the adder, too late for the memory.
-        forward = Signal()
-        m.d.sync += forward.eq(tags[added - 1].valid & (tags[added - 1].index == tags[reading - 1].index))
-        base = Mux(tags[reading].first, 0, Mux(forward, add.o, read.data))
-
-        m.d.comb += [
-            # A core's result is S · 2^(m_max − M), a mantissa's last bit weighs 2^(E − 15 − (M − 1)): M cancels.
-            convert.i.eq(self.i),
-            convert.exponent.eq(self.a_exponent - (FP16.bias - 1 + pe.m_max)),
-            scale.a.eq(convert.o),
-            scale.b.eq(delay(m, self.w_scale, convert.latency, name="w_scale", reset_less=True)),
-            read.addr.eq(tags[reading].index),
-            add.a.eq(delay(m, base, cuts.read, name="base", reset_less=True)),
-            add.b.eq(delay(m, scale.o, cuts.read, name="scaled", reset_less=True)),
-            write.addr.eq(tags[added].index),
-            write.data.eq(add.o),
-            write.en.eq(tags[added].valid),
-        ]
-        done = tags[added].valid & tags[added].last
-        if half:
-            m.submodules.half = to_half = FloatToHalf(stages=HALF_STAGES)
-            m.d.comb += to_half.i.eq(add.o)
-            done = delay(m, done, HALF_STAGES, name="done")
-        m.d.comb += [self.o.eq(to_half.o if half else add.o), self.o_valid.eq(done)]
         return m

@@ -10,12 +10,13 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from gemmsmith.schemes import Anda, Axis, Cadence, Fp16, Int8, Operand, Part, Scheme
+from gemmsmith.schemes import Anda, Axis, Cadence, Figna, Fp16, Int8, Operand, Part, Scheme
 from gemmsmith_sim.golden import Encoded, EncodeError, Golden, for_scheme
 from gemmsmith_sim.golden.base import Array, Layout
 from oracle import operands as hostile
 
-SCHEMES: list[Any] = [Fp16(), Int8(), Anda(m=1), Anda(m=6), Anda(m=16, weight_group=64, out="fp16")]
+SCHEMES: list[Any] = [Fp16(), Int8(), Anda(m=1), Anda(m=6), Anda(m=16, weight_group=64, out="fp16"),
+                      Figna(m=11)]
 every_scheme = pytest.mark.parametrize("scheme", SCHEMES, ids=lambda s: s.short)
 ONE = np.ones((2, 3), np.float32)
 
@@ -54,7 +55,7 @@ def test_float_dtypes_give_equal_codes(scheme: Any, dtype: type) -> None:
 def test_values_are_near_what_was_encoded(scheme: Any) -> None:
     golden = for_scheme(scheme)
     x = np.random.default_rng(2).uniform(-3, 3, (4, 150))
-    bits = {"fp16": (11, 11), "int8": (8, 8), "anda": (min(getattr(scheme, "m", 0), 11), 4)}[scheme.family]
+    bits = {"fp16": (11, 11), "int8": (8, 8)}.get(scheme.family, (min(getattr(scheme, "m", 0), 11), 4))
     for encode, precision in zip((golden.encode_activations, golden.encode_weights), bits, strict=True):
         encoded = encode(x)
         assert encoded.values.dtype == np.float64
@@ -265,6 +266,18 @@ def test_anda_weight_packing(weight_group: int) -> None:
         assert not any(nibbles[k:])
 
 
+@pytest.mark.parametrize(("m", "lanes"), [(13, 16), (8, 64), (1, 1), (16, 2)])
+def test_figna_packing(m: int, lanes: int) -> None:
+    k, beats = 150, 3 * 64 // lanes
+    for axis, name, width in ((Axis.ROW, "a_codes", m + 1), (Axis.COLUMN, "w_codes", 4)):
+        encoded, (codes,) = packed(Figna(m=m), axis, (3, k), operand(name, width * lanes))
+        for row in range(3):
+            assert len(codes[row]) == beats
+            lane = [field(word, i, width, signed=True) for word in codes[row] for i in range(lanes)]
+            assert lane[:k] == encoded.arrays["codes"][row].tolist()
+            assert not any(lane[k:])
+
+
 def test_pack_takes_the_matrix_s_own_operands_only() -> None:
     golden = for_scheme(Fp16())
     memory = golden.pack(golden.encode_weights(ONE), (operand("a_code", 16), operand("w_code", 16)))
@@ -274,7 +287,8 @@ def test_pack_takes_the_matrix_s_own_operands_only() -> None:
 @pytest.mark.parametrize(("scheme", "wrong"), [
     (Fp16(), operand("a_code", 32)), (Int8(), operand("a_codes", 12)), (Int8(), operand("a_scale", 16, Cadence.BLOCK)),
     (Anda(), operand("a_plane", 32)), (Anda(), operand("a_exponent", 8)), (Anda(), operand("w_codes", 128)),
-    (Anda(), operand("w_scale", 32)),
+    (Anda(), operand("w_scale", 32)), (Figna(m=11), operand("a_codes", 14)), (Figna(m=11), operand("a_codes", 36)),
+    (Figna(), operand("w_codes", 6)),
 ], ids=lambda x: getattr(x, "name", None))
 def test_pack_refuses_widths(scheme: Any, wrong: Operand) -> None:
     golden = for_scheme(scheme)
@@ -338,7 +352,7 @@ def test_a_family_has_one_golden_model() -> None:
 
 def test_a_family_without_golden_model_is_named() -> None:
     orphan = type("Orphan", (Sign,), {"family": "toyorphan"})
-    with pytest.raises(ValueError, match="'toyorphan' has no golden model; anda, fp16, int8"):
+    with pytest.raises(ValueError, match="'toyorphan' has no golden model; anda, figna, fp16, int8"):
         for_scheme(orphan())
 
 

@@ -10,6 +10,7 @@ ELEMENTS = {
     "int8": {"lanes": "2"},
     "anda-m4": {"m_max": "4"},
     "fp16": {},
+    "figna-m8": {"lanes": "2"},
 }
 
 
@@ -28,6 +29,7 @@ def test_mapped_netlist_equals_golden(scheme, target, tmp_path):
 
 
 VARIANTS = [
+    ("figna-m8", {"lanes": "4"}),
     ("anda-m4", {"m_max": "4", "stages": "3"}),
     pytest.param("int8", {"lanes": "1"}, marks=pytest.mark.slow),
     pytest.param("int8", {"lanes": "4"}, marks=pytest.mark.slow),

@@ -118,16 +118,31 @@ def gated_accumulate(m: Module, words: Sequence[Value], gates: Sequence[Value], 
     """Without registers inside, the accumulator is one more row of the tree."""
     if cuts:
         return portable.gated_accumulate(m, words, gates, cuts, kept, clear, subtract)
-    top, width = len(words[0]) - 1, len(kept)
-    columns = _Columns(m, width)
-    for word, gate in zip(words, gates, strict=True):
-        # −2^top · bit = 2^top · ~bit − 2^top: the constants of all words go to the accumulator.
-        for k in range(top + 1):
-            columns.add(k, word[k] & gate, inverted=k == top)
     # kept − x = ~(~kept + x).
-    base = (kept.as_unsigned() & (~clear).replicate(width)) ^ subtract.replicate(width)
+    base = (kept.as_unsigned() & (~clear).replicate(len(kept))) ^ subtract.replicate(len(kept))
+    rows = [(0, [bit & gate for bit in word]) for word, gate in zip(words, gates, strict=True)]
+    return (_total(m, rows, base) ^ subtract.replicate(len(kept))).as_signed()
+
+
+@variant("rows_accumulate", "asic")
+def rows_accumulate(m: Module, rows: Sequence[tuple[int, Value]], kept: Value, clear: Value) -> Value:
+    """One tree, as above."""
+    base = kept.as_unsigned() & (~clear).replicate(len(kept))
+    return _total(m, [(shift, list(word)) for shift, word in rows], base).as_signed()
+
+
+def _total(m: Module, rows: Sequence[tuple[int, Sequence[Value]]], base: Value) -> Value:
+    """``base`` + Σ 2^shift · word, over (shift, bits of a signed word); as wide as ``base``."""
+    width, constant = len(base), 0
+    columns = _Columns(m, width)
+    for shift, bits in rows:
+        # −2^top · bit = 2^top · ~bit − 2^top: the constants of all words go to the accumulator.
+        top = shift + len(bits) - 1
+        for k, bit in enumerate(bits, start=shift):
+            columns.add(k, bit, inverted=k == top)
+        constant += 1 << top
     row = Signal(width, name="kept_row")
-    m.d.comb += row.eq(base - (len(words) << top))
+    m.d.comb += row.eq(base - constant)
     for k in range(width):
         columns.add(k, row[k], time=KEPT_TIME)
-    return (columns.total() ^ subtract.replicate(width)).as_signed()
+    return columns.total()

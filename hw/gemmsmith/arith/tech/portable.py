@@ -60,6 +60,16 @@ def gated_accumulate(m: Module, words: Sequence[Value], gates: Sequence[Value], 
     return leaf("accumulate")(m, kept, clear, total, subtract)
 
 
+@variant("rows_accumulate")
+def rows_accumulate(m: Module, rows: Sequence[tuple[int, Value]], kept: Value, clear: Value) -> Value:
+    """(0 if clear else kept) + Σ 2^shift · word, over (shift, word), of signed words; as wide as ``kept`` (wraps),
+    combinational."""
+    terms = [Cat(Const(0, shift), word).as_signed() for shift, word in rows]
+    while len(terms) > 1:
+        terms = [a + b for a, b in zip(terms[::2], terms[1::2], strict=False)] + terms[len(terms) & ~1:]
+    return leaf("accumulate")(m, kept, clear, terms[0])
+
+
 def gated(word: Value, gate: Value) -> Value:
     """``word`` if ``gate``, else 0; signed."""
     return (word.as_unsigned() & gate.replicate(len(word))).as_signed()
