@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Const, Module, Signal, Value
+from amaranth.hdl import Module, Signal
 
 from gemmsmith.arith.serial import SerialAccumulator, SerialNegator
 from gemmsmith.arith.sum import cuts, levels
 from gemmsmith.pe.base import Core, Edge
-from gemmsmith.pe.prealigned import LANES, TAIL_LOOP, WEIGHT, PrealignedElement
+from gemmsmith.pe.prealigned import LANES, TAIL_LOOP, WEIGHT, PrealignedElement, invert_signs
 from gemmsmith.schemes import Anda, Axis, Cadence, Operand
 
 DIGIT_SUM = WEIGHT + levels(LANES)
@@ -110,14 +110,9 @@ class AndaColumnEdge(Edge):
         weights = Signal.like(self.o, reset_less=True)
         # Not at the sign plane: one cycle later the cores still take the previous group's last digit.
         with m.If(self.ctl.valid & ~self.ctl.first):
-            m.d.sync += weights.eq(invert_signs(self.w_codes))
+            m.d.sync += weights.eq(invert_signs(self.w_codes, WEIGHT))
         m.d.comb += self.o.eq(weights)
         return m
-
-
-def invert_signs(words: Value) -> Value:
-    """Weights side by side, from two's complement to offset binary or back."""
-    return words ^ Const(1 << WEIGHT - 1, WEIGHT).replicate(LANES)
 
 
 class AndaCore(Core):
@@ -136,7 +131,7 @@ class AndaCore(Core):
             serial.valid.eq(self.ctl.valid),
             serial.first.eq(self.ctl.first),
             serial.last.eq(self.ctl.last),
-            serial.words.eq(invert_signs(self.w)),
+            serial.words.eq(invert_signs(self.w, WEIGHT)),
             serial.gates.eq(~self.a),
             self.o.eq(serial.o),
         ]

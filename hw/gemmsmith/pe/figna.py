@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Signal, signed
 
 from gemmsmith.arith.digits import DigitAccumulator, DigitRecoder, Digits, ones_width
 from gemmsmith.arith.dot import PlaneDot
 from gemmsmith.arith.sum import delay, levels
 from gemmsmith.arith.tech import leaf
 from gemmsmith.pe.base import Core, Edge
-from gemmsmith.pe.prealigned import LANES, TAIL_LOOP, WEIGHT, PrealignedElement
+from gemmsmith.pe.prealigned import LANES, TAIL_LOOP, WEIGHT, PrealignedElement, invert_signs
 from gemmsmith.schemes import Axis, Cadence, Figna, Operand
 
 
@@ -105,11 +105,6 @@ class FignaColumnEdge(Edge):
             m.d.sync += payload.eq(following)
         m.d.comb += self.o.eq(payload)
         return m
-
-
-def invert_signs(codes: Value, width: int) -> Value:
-    """Codes side by side, from two's complement to offset binary or back."""
-    return codes ^ Const(1 << width - 1, width).replicate(len(codes) // width)
 
 
 class PlaneCore(Core):

@@ -8,18 +8,19 @@ from gemmsmith.schemes.anda import Anda
 from gemmsmith.schemes.base import Axis, Cadence, Operand, Part, Scheme, SchemeError
 from gemmsmith.schemes.figna import Figna
 from gemmsmith.schemes.fp16 import Fp16
+from gemmsmith.schemes.ifpu import Ifpu
 from gemmsmith.schemes.int8 import Int8
 from gemmsmith.schemes.prealigned import Prealigned
 
-FAMILIES: tuple[type[Scheme], ...] = (Fp16, Int8, Anda, Figna)
+FAMILIES: tuple[type[Scheme], ...] = (Fp16, Int8, Anda, Figna, Ifpu)
 
-__all__ = ["FAMILIES", "Anda", "Axis", "Cadence", "Figna", "Fp16", "Int8", "Operand", "Part", "Prealigned", "Scheme",
-           "SchemeError", "catalog", "parse"]
+__all__ = ["FAMILIES", "Anda", "Axis", "Cadence", "Figna", "Fp16", "Ifpu", "Int8", "Operand", "Part", "Prealigned",
+           "Scheme", "SchemeError", "catalog", "parse"]
 
 
 def catalog() -> dict[str, Scheme]:
     """Short name → scheme, for every short name there is."""
-    schemes = [Fp16(), Int8(), *(Anda(m=m) for m in range(1, 17)), *Figna.compared()]
+    schemes = [Fp16(), Int8(), *(Anda(m=m) for m in range(1, 17)), *Figna.compared(), Ifpu()]
     return {scheme.short: scheme for scheme in schemes}
 
 
@@ -36,5 +37,5 @@ def parse(text: str, **choices: str | int) -> Scheme:
             scheme = {"anda": Anda, "figna": Figna}[match[1]](m=int(match[2]))  # says which lengths there are
         else:
             raise SchemeError(f"no scheme is called {text!r}; there are fp16, int8, anda-m1 … anda-m16, "
-                              "figna-m1 … figna-m16, and their canonical names (gemmsmith list)")
+                              "figna-m1 … figna-m16, ifpu, and their canonical names (gemmsmith list)")
     return scheme.replace(**choices)

@@ -14,6 +14,7 @@ from gemmsmith.schemes import (
     Cadence,
     Figna,
     Fp16,
+    Ifpu,
     Int8,
     Operand,
     Part,
@@ -26,12 +27,12 @@ from gemmsmith.schemes import (
 EVERY = [Fp16(out=out) for out in ("fp32", "fp16")] + [Int8(out=out) for out in ("fp32", "fp16")] + [
     Anda(m=m, weight_group=group, out=out)
     for m in range(1, 17) for group in (64, 128, 256, 512) for out in ("fp32", "fp16")] + [
-    Figna(m=m, round=round) for m in range(1, 17) for round in ("trunc", "nearest")]
+    family(m=m, round=round) for family in (Figna, Ifpu) for m in range(1, 17) for round in ("trunc", "nearest")]
 
 
 def test_canonical_names_are_unique_and_parse_back() -> None:
     names = {scheme.name for scheme in EVERY}
-    assert len(names) == len(EVERY) == 164
+    assert len(names) == len(EVERY) == 196
     for scheme in EVERY:
         assert parse(scheme.name) == scheme
         for family in FAMILIES:
@@ -40,7 +41,7 @@ def test_canonical_names_are_unique_and_parse_back() -> None:
 
 def test_catalog_lists_every_short_name() -> None:
     assert list(catalog()) == ["fp16", "int8", *(f"anda-m{m}" for m in range(1, 17)),
-                               "figna-m8", "figna-m11", "figna-m13"]
+                               "figna-m8", "figna-m11", "figna-m13", "ifpu"]
     for short, scheme in catalog().items():
         assert scheme.short == short
         assert parse(short) == scheme
@@ -54,6 +55,7 @@ def test_parse_overrides_choices_given_as_text() -> None:
     assert parse(Anda(m=6).name, m=9) == Anda(m=9)
     assert parse("fp16", out="fp16").out_width == 16
     assert parse("figna-m9", weight_group=64) == Figna(m=9, weight_group=64)
+    assert parse("ifpu", m=16) == Ifpu(m=16)
 
 
 @pytest.mark.parametrize(("text", "choices", "message"), [
@@ -87,7 +89,7 @@ def test_schemes_are_values() -> None:
 
 
 def test_k_multiple() -> None:
-    assert [scheme.k_multiple for scheme in (Fp16(), Int8(), Anda(), Figna())] == [1, 1, 64, 64]
+    assert [scheme.k_multiple for scheme in (Fp16(), Int8(), Anda(), Figna(), Ifpu())] == [1, 1, 64, 64, 64]
 
 
 def test_scheme_is_abstract() -> None:

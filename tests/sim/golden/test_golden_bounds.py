@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gemmsmith.schemes import Anda, Figna, Fp16, Int8, Prealigned
+from gemmsmith.schemes import Anda, Figna, Fp16, Ifpu, Int8, Prealigned
 from gemmsmith_sim.golden import for_scheme
 
 FP32_UNIT = 2.0**-24
@@ -28,7 +28,7 @@ def roundings(scheme: Any, k: int) -> int:
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 5, 63), (16, 16, 64), (7, 33, 65), (40, 30, 1000), (2, 3, 5000)],
                          ids=str)
 @pytest.mark.parametrize("scheme", [Fp16(), Int8(), Anda(m=1), Anda(m=6), Anda(m=13, weight_group=64), Anda(m=16),
-                                    Figna(m=11)],
+                                    Figna(m=11), Ifpu()],
                          ids=lambda s: s.short)
 def test_error_bound(scheme: Any, shape: tuple[int, int, int], out: str) -> None:
     """|o − Σ aw| ≤ ((1 + u)^n − 1) · Σ |aw| for n roundings of relative error u, plus float64's own error.

@@ -10,13 +10,13 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from gemmsmith.schemes import Anda, Axis, Cadence, Figna, Fp16, Int8, Operand, Part, Scheme
+from gemmsmith.schemes import Anda, Axis, Cadence, Figna, Fp16, Ifpu, Int8, Operand, Part, Scheme
 from gemmsmith_sim.golden import Encoded, EncodeError, Golden, for_scheme
 from gemmsmith_sim.golden.base import Array, Layout
 from oracle import operands as hostile
 
 SCHEMES: list[Any] = [Fp16(), Int8(), Anda(m=1), Anda(m=6), Anda(m=16, weight_group=64, out="fp16"),
-                      Figna(m=11)]
+                      Figna(m=11), Ifpu()]
 every_scheme = pytest.mark.parametrize("scheme", SCHEMES, ids=lambda s: s.short)
 ONE = np.ones((2, 3), np.float32)
 
@@ -278,6 +278,21 @@ def test_figna_packing(m: int, lanes: int) -> None:
             assert not any(lane[k:])
 
 
+def test_ifpu_packing() -> None:
+    k, groups = 150, 3
+    encoded, (activations,) = packed(Ifpu(m=12), Axis.ROW, (3, k), operand("a_codes", 13 * 64, Cadence.GROUP))
+    weights, (planes,) = packed(Ifpu(m=12), Axis.COLUMN, (3, k), operand("w_plane", 64))
+    for row in range(3):
+        assert len(activations[row]) == groups
+        codes = [field(word, i, 13, signed=True) for word in activations[row] for i in range(64)]
+        assert codes == [*encoded.arrays["codes"][row], *[0] * (groups * 64 - k)]
+        assert len(planes[row]) == groups * 4
+        for index in range(groups * 64):
+            group, element = divmod(index, 64)
+            b0, b1, b2, b3 = (word >> element & 1 for word in planes[row][group * 4 : group * 4 + 4])
+            assert b0 + 2 * b1 + 4 * b2 - 8 * b3 == (weights.arrays["codes"][row, index] if index < k else 0)
+
+
 def test_pack_takes_the_matrix_s_own_operands_only() -> None:
     golden = for_scheme(Fp16())
     memory = golden.pack(golden.encode_weights(ONE), (operand("a_code", 16), operand("w_code", 16)))
@@ -288,7 +303,8 @@ def test_pack_takes_the_matrix_s_own_operands_only() -> None:
     (Fp16(), operand("a_code", 32)), (Int8(), operand("a_codes", 12)), (Int8(), operand("a_scale", 16, Cadence.BLOCK)),
     (Anda(), operand("a_plane", 32)), (Anda(), operand("a_exponent", 8)), (Anda(), operand("w_codes", 128)),
     (Anda(), operand("w_scale", 32)), (Figna(m=11), operand("a_codes", 14)), (Figna(m=11), operand("a_codes", 36)),
-    (Figna(), operand("w_codes", 6)),
+    (Figna(), operand("w_codes", 6)), (Ifpu(), operand("a_codes", 512, Cadence.GROUP)),
+    (Ifpu(), operand("w_plane", 32)),
 ], ids=lambda x: getattr(x, "name", None))
 def test_pack_refuses_widths(scheme: Any, wrong: Operand) -> None:
     golden = for_scheme(scheme)
@@ -352,7 +368,7 @@ def test_a_family_has_one_golden_model() -> None:
 
 def test_a_family_without_golden_model_is_named() -> None:
     orphan = type("Orphan", (Sign,), {"family": "toyorphan"})
-    with pytest.raises(ValueError, match="'toyorphan' has no golden model; anda, figna, fp16, int8"):
+    with pytest.raises(ValueError, match="'toyorphan' has no golden model; anda, figna, fp16, ifpu, int8"):
         for_scheme(orphan())
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 
 from gemmsmith.formats import AndaFormat
-from gemmsmith.schemes import Anda, Axis, Figna, Fp16, Int8, Prealigned
+from gemmsmith.schemes import Anda, Axis, Figna, Fp16, Ifpu, Int8, Prealigned
 from gemmsmith_sim.golden import Encoded, for_scheme
 from gemmsmith_sim.golden.floats import FLUSH_BELOW, round_fp16, round_fp32_flush
 from gemmsmith_sim.golden.prealigned import align
@@ -53,7 +53,7 @@ CASES = [
     *((Int8(out=out), k) for out in ("fp32", "fp16") for k in (1, 3, 16, 1030)),
     *((Anda(m=m, weight_group=group, out=out), k) for m in MS
       for k, group, out in ((1, 64, "fp32"), (64, 64, "fp32"), (200, 128, "fp32"), (449, 256, "fp16"))),
-    *((Figna(m=m, weight_group=group, out=out), k) for m in (8, 11, 13, 16)
+    *((family(m=m, weight_group=group, out=out), k) for family in (Figna, Ifpu) for m in (8, 13, 16)
       for k, group, out in ((65, 64, "fp32"), (300, 128, "fp16"))),
 ]
 
@@ -64,7 +64,7 @@ def test_product(scheme: Any, k: int) -> None:
     check(operands.encoded(scheme, Axis.ROW, (5, k), rng), operands.encoded(scheme, Axis.COLUMN, (6, k), rng))
 
 
-@pytest.mark.parametrize("scheme", [Fp16(), Int8(), *(Anda(m=m) for m in MS), Figna()], ids=lambda s: s.short)
+@pytest.mark.parametrize("scheme", [Fp16(), Int8(), *(Anda(m=m) for m in MS), Figna(), Ifpu()], ids=lambda s: s.short)
 def test_one_by_one(scheme: Any) -> None:
     golden = for_scheme(scheme)
     for x in (1.0, -1.0, 0.0, 3e-7):
@@ -230,7 +230,7 @@ def test_anda_groups(m: int) -> None:
 # Shapes beyond the blocks in which a golden model computes
 
 
-@pytest.mark.parametrize("scheme", [Fp16(), Int8(), Anda(m=6), Figna()], ids=lambda s: s.short)
+@pytest.mark.parametrize("scheme", [Fp16(), Int8(), Anda(m=6), Figna(), Ifpu()], ids=lambda s: s.short)
 @pytest.mark.parametrize("shape", [(300, 600, 65), (1, 70_000, 2), (2, 3, 2100)])
 def test_blocks_do_not_show(scheme: Any, shape: tuple[int, int, int]) -> None:
     """Every output equals the product of its own row and column alone."""
