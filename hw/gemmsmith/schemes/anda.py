@@ -13,12 +13,8 @@ from gemmsmith.schemes.prealigned import Prealigned
 
 @dataclass(frozen=True, kw_only=True)
 class Anda(Prealigned):
-    """Anda activations, stored and computed in bit planes, × INT4 weights. Semantics: those of ``Prealigned``.
-
-    Parameters
-    ----------
-    m: mantissa length, 1..16: the run-time mode of the hardware.
-    """
+    """Anda activations, stored and computed in bit planes, × INT4 weights: ``Prealigned`` with ``m`` as the run-time
+    mode of the hardware."""
 
     family: ClassVar[str] = "anda"
     summary: ClassVar[str] = "Anda activations (shared exponent, m-bit mantissas in bit planes), INT4 weights in groups"

@@ -10,13 +10,8 @@ from gemmsmith.schemes.prealigned import Prealigned
 
 @dataclass(frozen=True, kw_only=True)
 class Figna(Prealigned):
-    """Activations aligned beforehand, one integer of m + 1 bits each, × INT4 weights. Semantics: those of
-    ``Prealigned``.
-
-    Parameters
-    ----------
-    m: mantissa length, 1..16; a build computes one. The paper's are 13, and 11 and 8 in its variants.
-    """
+    """Activations aligned beforehand, one integer of m + 1 bits each, × INT4 weights: ``Prealigned`` with one ``m`` per
+    build. 13 bits, and the shorter 11 and 8, are what Anda's paper compares itself with."""
 
     family: ClassVar[str] = "figna"
     summary: ClassVar[str] = "FIGNA: activations aligned to a shared exponent, m-bit mantissas, INT4 weights in groups"

@@ -10,13 +10,8 @@ from gemmsmith.schemes.prealigned import Prealigned
 
 @dataclass(frozen=True, kw_only=True)
 class Ifpu(Prealigned):
-    """Activations aligned beforehand, one integer of m + 1 bits each, × bit planes of INT4 weights. Semantics: those of
-    ``Prealigned``.
-
-    Parameters
-    ----------
-    m: mantissa length, 1..16; a build computes one.
-    """
+    """Activations aligned beforehand, one integer of m + 1 bits each, × bit planes of INT4 weights: ``Prealigned`` with
+    one ``m`` per build. 15 is the longest whose codes fit 16 bits, those of the FP16 numbers that they stand for."""
 
     family: ClassVar[str] = "ifpu"
     summary: ClassVar[str] = "iFPU: activations aligned to a shared exponent, bit-serial INT4 weights in groups"
