@@ -322,6 +322,16 @@ def test_pack_refuses_unknown_operands_and_other_schemes(scheme: Any) -> None:
         for_scheme(Anda(m=9)).pack(golden.encode_activations(ONE), ())
 
 
+@pytest.mark.parametrize("m", [8, 13, 16])
+@pytest.mark.parametrize("family", [Figna, Ifpu])
+def test_prealigned_families_differ_in_memory_layout_alone(family: Any, m: int) -> None:
+    rng = np.random.default_rng(m)
+    x, y = rng.standard_normal((3, 200)), rng.standard_normal((4, 200))
+    one, other = for_scheme(Anda(m=m)), for_scheme(family(m=m))
+    wanted = one.matmul(one.encode_activations(x), one.encode_weights(y))
+    assert other.matmul(other.encode_activations(x), other.encode_weights(y)).tobytes() == wanted.tobytes()
+
+
 # Families
 
 
