@@ -69,7 +69,7 @@ def _describe(config: BuildConfig, k: int) -> dict[str, Any]:
     schedule = pe.schedule(groups=groups, mode=pe.mode, share=config.tail_share)
     return {
         "name": scheme.short, "canonical": scheme.name, "summary": scheme.summary, "source": scheme.source,
-        "semantics": inspect.getdoc(type(scheme)), "formats": _formats(scheme),
+        "semantics": scheme.semantics(), "formats": _formats(scheme),
         "operands": [_operand(config, operand, groups) for operand in pe.operands],
         "output": {"format": scheme.out, "bits": scheme.out_width},
         "element": {

@@ -110,3 +110,14 @@ def test_sum_rows(target, widths, places, total, tmp_path):
         return leaf("sum_rows")(m, rows, total)
 
     prove_equal(target, tmp_path, build)
+
+
+@pytest.mark.parametrize("target", ["asic"])
+@pytest.mark.parametrize(("rows", "kept"), [([(0, 3)], 4), ([(0, 4), (2, 4), (0, 2)], 8),
+                                            ([(1, 3), (0, 3), (1, 2), (0, 1), (3, 3)], 5)])
+def test_rows_accumulate(target, rows, kept, tmp_path):
+    def build(m, signal):
+        words = [(shift, signal(signed(width), f"word_{i}")) for i, (shift, width) in enumerate(rows)]
+        return leaf("rows_accumulate")(m, words, signal(signed(kept), "kept"), signal(1, "clear"))
+
+    prove_equal(target, tmp_path, build)

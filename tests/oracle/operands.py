@@ -6,7 +6,7 @@ from functools import singledispatch
 
 import numpy as np
 
-from gemmsmith.schemes import Anda, Axis, Fp16, Fp16Dot, FpInt, Int8, Scheme
+from gemmsmith.schemes import Axis, Fp16, Fp16Dot, FpInt, Int8, Prealigned, Scheme
 from gemmsmith_sim.golden import Encoded
 
 ODD_FP16 = np.array([0x0000, 0x8000, 0x0001, 0x8001, 0x03FF, 0x0400, 0x8400, 0x07FF, 0x3BFF, 0x3C00, 0xBC00,
@@ -57,7 +57,7 @@ def _(scheme: Int8, axis: Axis, shape: tuple[int, int], rng: np.random.Generator
 
 
 @encoded.register
-def _(scheme: Anda, axis: Axis, shape: tuple[int, int], rng: np.random.Generator) -> Encoded:
+def _(scheme: Prealigned, axis: Axis, shape: tuple[int, int], rng: np.random.Generator) -> Encoded:
     """First rows at the ends of the code range; half of the rows have groups of like size."""
     rows, k = shape
     low, high = (1 - (1 << scheme.m), (1 << scheme.m) - 1) if axis is Axis.ROW else (-8, 7)

@@ -19,17 +19,22 @@ def test_no_worker_is_refused():
 
 
 def test_an_exception_ends_tasks_and_those_that_wait():
-    before = set(multiprocessing.active_children())
-    with pytest.raises(KeyboardInterrupt), local_executor(1) as executor:
-        for _ in range(4):
-            executor.submit(time.sleep, 60)
-        deadline = time.monotonic() + 60
-        while not set(multiprocessing.active_children()) - before and time.monotonic() < deadline:
-            time.sleep(0.1)
-        started = set(multiprocessing.active_children()) - before
-        assert started
-        time.sleep(1)
-        raise KeyboardInterrupt
+    before, started = set(multiprocessing.active_children()), set()
+
+    def interrupted():
+        with local_executor(1) as executor:
+            for _ in range(4):
+                executor.submit(time.sleep, 60)
+            deadline = time.monotonic() + 60
+            while not started and time.monotonic() < deadline:
+                time.sleep(0.1)
+                started.update(set(multiprocessing.active_children()) - before)
+            time.sleep(1)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert started
     for process in started:
         process.join(30)
         assert not process.is_alive()

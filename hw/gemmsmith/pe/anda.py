@@ -2,44 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value
-from amaranth.lib.memory import Memory
+from amaranth.hdl import Module, Signal
 
-from gemmsmith.arith.float_add import FloatAdd
-from gemmsmith.arith.float_convert import FloatToHalf
-from gemmsmith.arith.float_scale import ScaleInteger
-from gemmsmith.arith.round import FP16, FP32
 from gemmsmith.arith.serial import SerialAccumulator, SerialNegator, check_planes
-from gemmsmith.arith.sum import cuts, delay, levels
-from gemmsmith.pe.base import Core, Edge, ProcessingElement, Tail
-from gemmsmith.schemes import Anda, Axis, Cadence, Operand, Part
+from gemmsmith.arith.sum import cuts, levels
+from gemmsmith.pe.base import Core, Edge
+from gemmsmith.pe.prealigned import LANES, TAIL_LOOP, WEIGHT, PrealignedElement, invert_signs
+from gemmsmith.schemes import Anda, Axis, Cadence, Operand
 
-LANES = Anda.group
-WEIGHT = 4
-"""Bits of a weight code."""
 DIGIT_SUM = WEIGHT + levels(LANES)
 """Bits of Σ digit · weight over the lanes: −512 … 448."""
-HALF_STAGES = 2
 ORDER = {1: "most significant first",
          2: "least significant first, two by two; if m is even, a plane of zeros stands behind the sign plane"}
 """In memory, by planes per cycle."""
 
 
-class TailStages(NamedTuple):
-    """Pipeline registers of the tail's parts; ``read`` in front of the adder; the adder's last is the accumulator."""
-
-    scale: int
-    read: int
-    add: int
-
-
-TAIL_STAGES = {2: TailStages(2, 0, 2), 3: TailStages(3, 0, 3), 4: TailStages(4, 0, 4), 8: TailStages(9, 1, 7)}
-"""By the length of the accumulator's loop, ``read + add``: a core may have a result every so many cycles."""
-
-
-class AndaElement(ProcessingElement):
+class AndaElement(PrealignedElement):
     """64 lanes, one bit plane a cycle: a group of 64 products takes M + 1 cycles, M chosen at run time; or two planes
     and half the cycles, rounded up.
 
@@ -62,7 +42,7 @@ class AndaElement(ProcessingElement):
     family = "anda"
     scheme: Anda
     options = {"m_max": "largest mantissa length that can be chosen at run time, 1..16",
-               "tail_loop": "least cycles between results of a core: 4, or 8 for a higher clock",
+               "tail_loop": TAIL_LOOP,
                "planes": "bit planes per cycle, 1 or 2",
                "stages": f"pipeline registers of the core's adder tree, 0..{levels(LANES)}"}
 
@@ -74,35 +54,23 @@ class AndaElement(ProcessingElement):
             raise ValueError(f"m_max must be at least the scheme's m = {scheme.m}, not {m_max!r}")
         if stages not in range(levels(LANES) + 1):
             raise ValueError(f"stages must be 0..{levels(LANES)}, not {stages!r}")
-        if tail_loop not in TAIL_STAGES:
-            raise ValueError(f"tail_loop must be one of {', '.join(map(str, TAIL_STAGES))}, not {tail_loop!r}")
         check_planes(planes)
-        self.scheme = scheme
+        codes = Operand(name="a_plane", axis=Axis.ROW, width=planes * LANES, cadence=Cadence.BEAT,
+                        descending=planes == 1,
+                        doc=f"per group: the sign plane, then the mantissa planes, {ORDER[planes]}")
+        weights = Operand(name="w_codes", axis=Axis.COLUMN, width=LANES * WEIGHT, cadence=Cadence.GROUP,
+                          doc="INT4 codes, two's complement, element 0 lowest")
+        # A core's result is S · 2^(m_max − M).
+        self._scaled(scheme, codes, weights, point=m_max, tail_loop=tail_loop)
         self.m_max = m_max
         self.planes = planes
         self.stages = stages
-        self.operands = (
-            Operand(name="a_plane", axis=Axis.ROW, width=planes * LANES, cadence=Cadence.BEAT,
-                    descending=planes == 1, doc=f"per group: the sign plane, then the mantissa planes, {ORDER[planes]}"),
-            Operand(name="a_exponent", axis=Axis.ROW, width=5, cadence=Cadence.GROUP, part=Part.TAIL,
-                    dense=True, doc="shared biased FP16 exponent of the group"),
-            Operand(name="w_codes", axis=Axis.COLUMN, width=LANES * WEIGHT, cadence=Cadence.GROUP,
-                    doc="INT4 codes, two's complement, element 0 lowest"),
-            Operand(name="w_scale", axis=Axis.COLUMN, width=16, cadence=Cadence.GROUP, part=Part.TAIL,
-                    every=scheme.weight_group // LANES, doc="FP16 scale of the weight group"),
-        )
-        self.group = LANES
-        self.result = Cadence.GROUP
         self.result_width = DIGIT_SUM + m_max
         self.row_payload = planes * LANES
         self.column_payload = LANES * WEIGHT
         self.modes = range(1, m_max + 1)
         self.edge_latency = SerialNegator.latency
         self.core_latency = stages + 1 + (planes == 2 and stages > 0)
-        self.tail_loop = tail_loop
-        self.tail_latency = sum(TAIL_STAGES[tail_loop]) - 1
-        if scheme.out == "fp16":
-            self.tail_latency += HALF_STAGES
 
     @property
     def mode(self) -> int:
@@ -122,9 +90,6 @@ class AndaElement(ProcessingElement):
 
     def core(self) -> Core:
         return AndaCore(self)
-
-    def tail(self, share: int) -> Tail:
-        return AndaTail(self, share)
 
 
 class AndaRowEdge(Edge):
@@ -155,14 +120,9 @@ class AndaColumnEdge(Edge):
         # Not at the sign plane: one cycle later the cores still take the previous group's last digit. If it is the
         # last plane, too, no group ended in the cycle before: results keep their distance.
         with m.If(self.ctl.valid & (~self.ctl.first | self.ctl.last)):
-            m.d.sync += weights.eq(invert_signs(self.w_codes))
+            m.d.sync += weights.eq(invert_signs(self.w_codes, WEIGHT))
         m.d.comb += self.o.eq(weights)
         return m
-
-
-def invert_signs(words: Value) -> Value:
-    """Weights side by side, from two's complement to offset binary or back."""
-    return words ^ Const(1 << WEIGHT - 1, WEIGHT).replicate(LANES)
 
 
 class AndaCore(Core):
@@ -182,54 +142,8 @@ class AndaCore(Core):
             serial.valid.eq(self.ctl.valid),
             serial.first.eq(self.ctl.first),
             serial.last.eq(self.ctl.last),
-            serial.words.eq(invert_signs(self.w)),
+            serial.words.eq(invert_signs(self.w, WEIGHT)),
             serial.gates.eq(~self.a),
             self.o.eq(serial.o[:-1]),  # not −2^(result_width − 1)
         ]
-        return m
-
-
-class AndaTail(Tail):
-    """acc ← acc + (float(S) · scale), each step rounded to FP32; one accumulator for each of the ``share`` cores.
-
-    A scale with exponent 31 counts as the largest finite FP16.
-    """
-
-    pe: AndaElement
-
-    def elaborate(self, platform: Any) -> Module:
-        m = Module()
-        pe, half = self.pe, self.pe.scheme.out == "fp16"
-        cuts = TAIL_STAGES[pe.tail_loop]
-        m.submodules.scale = scale = ScaleInteger(width=pe.result_width, exponent_width=6, stages=cuts.scale)
-        m.submodules.add = add = FloatAdd(stages=cuts.add, stored=True)
-        m.submodules.accumulators = accumulators = Memory(shape=FP32.width, depth=self.share, init=[])
-        read, write = accumulators.read_port(domain="comb"), accumulators.write_port()
-
-        reading = scale.latency
-        added = reading + cuts.read + add.latency
-        tags = [self.ctl]
-        for i in range(added):
-            tags.append(Signal.like(self.ctl, name=f"tag_{i + 1}"))
-            m.d.sync += tags[-1].eq(tags[-2])
-        base = Mux(tags[reading].first, 0, read.data)
-
-        m.d.comb += [
-            # A core's result is S · 2^(m_max − M), a mantissa's last bit weighs 2^(E − 15 − (M − 1)): M cancels.
-            scale.i.eq(self.i),
-            scale.exponent.eq(self.a_exponent - (FP16.bias - 1 + pe.m_max)),
-            scale.scale.eq(self.w_scale),
-            read.addr.eq(tags[reading].index),
-            add.a.eq(delay(m, base, cuts.read, name="base", reset_less=True)),
-            add.b.eq(delay(m, scale.o, cuts.read, name="scaled", reset_less=True)),
-            write.addr.eq(tags[added].index),
-            write.data.eq(add.o),
-            write.en.eq(tags[added].valid),
-        ]
-        done, output = tags[added].valid & tags[added].last, add.o
-        if half:
-            m.submodules.half = to_half = FloatToHalf(stages=1)
-            m.d.comb += to_half.i.eq(delay(m, output, 1, name="sum", reset_less=True))
-            done, output = delay(m, done, HALF_STAGES, name="done"), to_half.o
-        m.d.comb += [self.o.eq(output), self.o_valid.eq(done)]
         return m

@@ -6,20 +6,23 @@ import re
 
 from gemmsmith.schemes.anda import Anda
 from gemmsmith.schemes.base import Axis, Cadence, Operand, Part, Scheme, SchemeError
+from gemmsmith.schemes.figna import Figna
 from gemmsmith.schemes.fp16 import Fp16
 from gemmsmith.schemes.fp16dot import Fp16Dot
 from gemmsmith.schemes.fpint import FpInt
+from gemmsmith.schemes.ifpu import Ifpu
 from gemmsmith.schemes.int8 import Int8
+from gemmsmith.schemes.prealigned import Prealigned
 
-FAMILIES: tuple[type[Scheme], ...] = (Fp16, Fp16Dot, FpInt, Int8, Anda)
+FAMILIES: tuple[type[Scheme], ...] = (Fp16, Fp16Dot, FpInt, Int8, Anda, Figna, Ifpu)
 
-__all__ = ["FAMILIES", "Anda", "Axis", "Cadence", "Fp16", "Fp16Dot", "FpInt", "Int8", "Operand", "Part", "Scheme",
-           "SchemeError", "catalog", "parse"]
+__all__ = ["FAMILIES", "Anda", "Axis", "Cadence", "Figna", "Fp16", "Fp16Dot", "FpInt", "Ifpu", "Int8", "Operand",
+           "Part", "Prealigned", "Scheme", "SchemeError", "catalog", "parse"]
 
 
 def catalog() -> dict[str, Scheme]:
     """Short name → scheme, for every short name there is."""
-    schemes = [Fp16(), Fp16Dot(), FpInt(), Int8(), *(Anda(m=m) for m in range(1, 17))]
+    schemes = [Fp16(), Fp16Dot(), FpInt(), Int8(), *(Anda(m=m) for m in range(1, 17)), *Figna.compared(), Ifpu()]
     return {scheme.short: scheme for scheme in schemes}
 
 
@@ -32,9 +35,10 @@ def parse(text: str, **choices: str | int) -> Scheme:
     for family in FAMILIES:
         scheme = scheme or family.from_canonical(text)
     if scheme is None:
-        if match := re.fullmatch(r"anda-m(\d+)", text):
-            scheme = Anda(m=int(match[1]))  # says which lengths there are
+        if match := re.fullmatch(r"(anda|figna)-m(\d+)", text):
+            scheme = {"anda": Anda, "figna": Figna}[match[1]](m=int(match[2]))  # says which lengths there are
         else:
             raise SchemeError(f"no scheme is called {text!r}; there are fp16, fp16-dot4, fp16-int4, int8, "
-                              "anda-m1 … anda-m16, and their canonical names (gemmsmith list)")
+                              "anda-m1 … anda-m16, figna-m1 … figna-m16, ifpu, "
+                              "and their canonical names (gemmsmith list)")
     return scheme.replace(**choices)

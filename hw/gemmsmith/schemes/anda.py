@@ -7,82 +7,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from gemmsmith.formats import AndaFormat
-from gemmsmith.schemes.base import Scheme, SchemeError
+from gemmsmith.schemes.base import SchemeError
+from gemmsmith.schemes.prealigned import Prealigned
 
 
 @dataclass(frozen=True, kw_only=True)
-class Anda(Scheme):
-    """Anda activations (``m`` mantissa bits, groups of 64 along K) × INT4 weights (FP16 scale per weight
-    group).
-
-    Semantics, in order:
-
-    1. Activation encoding, from FP16: E = largest effective exponent of the 64 (max(e, 1), so subnormals have
-       exponent 1 and no hidden bit); each 11-bit significand, seen as a number with its hidden one at weight
-       2^(m−1), is shifted right by E − e and cut to the m bits left of the point (m > 11 gains exact bits
-       below): truncated (``round=trunc``), or rounded to nearest, ties to even, and at most 2^m − 1
-       (``round=nearest``; E stays as it is). x = (−1)^s · mantissa · 2^(E − 15 − (m − 1)); a mantissa of zero
-       has sign 0. Inf and NaN saturate to the largest finite FP16. An all-zero group has E = 1.
-    2. Weight encoding ``w4``: symmetric, codes −8..7, one FP16 scale per ``weight_group`` along K:
-       s = FP16(absmax / 7) (1 if the group is all zero; the smallest normal FP16 if it would be subnormal),
-       q = clip(RNE(w / s), −8, 7). w is rounded to FP32, and so are both quotients, before they are rounded to
-       FP16 or to an integer: float32 arithmetic. A scale is a positive normal FP16 number.
-    3. Per activation group: S = Σ ±mantissa · q, exact (|S| < 2²⁶).
-    4. t = RNE₃₂(S · 2^(E − 15 − (m − 1))); u = RNE₃₂(t · s); acc ← RNE₃₂(acc + u), not fused, ascending
-       groups, from +0. Each activation group is scaled by itself even where two share a weight scale. Results
-       below the normal range become +0; a zero is +0.
-    5. ``out=fp16``: one more rounding, to nearest even, subnormals kept, overflow to infinity; a zero is +0.
-
-    K tails are zero codes, a group may be partly filled; groups of A and W both start at k = 0.
-
-    Parameters
-    ----------
-    m: mantissa length, 1..16.
-    weight_group: weights that share a scale, along K: 64, 128, 256 or 512.
-    round: what becomes of the bits below the mantissa: ``trunc`` (the paper's) or ``nearest``.
-    """
+class Anda(Prealigned):
+    """Anda activations, stored and computed in bit planes, × INT4 weights: ``Prealigned`` with ``m`` as the run-time
+    mode of the hardware."""
 
     family: ClassVar[str] = "anda"
-    pattern: ClassVar[str] = (r"anda-m(?P<m>\d+)-g64-(?P<round>trunc|nearest)-w_int4_sym-g(?P<weight_group>\d+)"
-                              r"-s_fp16-acc_fp32_rne_ascending-ftz-out_(?P<out>fp32|fp16)")
     summary: ClassVar[str] = "Anda activations (shared exponent, m-bit mantissas in bit planes), INT4 weights in groups"
     source: ClassVar[str] = "Anda, HPCA 2025, arXiv 2411.15982; rounding points where the paper is silent are ours"
-    group: ClassVar[int] = 64
-    """Activations that share an exponent."""
-    activation_choices: ClassVar[frozenset[str]] = frozenset({"m", "round"})
 
     m: int = 6
-    weight_group: int = 128
-    round: str = "trunc"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._choice("m", range(1, 17))
-        self._choice("weight_group", (64, 128, 256, 512))
-        self._choice("round", AndaFormat.ROUNDINGS)
 
     @classmethod
     def compared(cls) -> tuple[Anda, ...]:
         return tuple(cls(m=m) for m in range(4, 14))
 
-    @property
-    def name(self) -> str:
-        return (f"anda-m{self.m}-g64-{self.round}-w_int4_sym-g{self.weight_group}-s_fp16"
-                f"-acc_fp32_rne_ascending-ftz-out_{self.out}")
-
-    @property
-    def short(self) -> str:
-        return f"anda-m{self.m}"
-
     def ladder(self) -> tuple[Anda, ...]:
         """The lengths of the paper's search, 4..13."""
         return tuple(self.replace(m=m) for m in range(4, 14))
-
-    @property
-    def operand_bits(self) -> tuple[int, int]:
-        """A plane of a mantissa counts as a bit; the sign is not counted, as in the paper."""
-        return self.m, 4
 
     @classmethod
     def build_choices(cls, schemes: Sequence[Self]) -> dict[str, int]:
@@ -92,7 +38,3 @@ class Anda(Scheme):
                               f"{', '.join(sorted({scheme.name for scheme in schemes}))}")
         longest = max(scheme.m for scheme in schemes)
         return {"m": longest, "m_max": longest}
-
-    @property
-    def k_multiple(self) -> int:
-        return self.group

@@ -9,6 +9,7 @@ and formats only, so that a common mistake cannot hide.
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -213,6 +214,12 @@ class Scheme(ABC):
             except ValueError:
                 raise SchemeError(f"{key} must be a whole number, not {value!r}") from None
         return dataclasses.replace(self, **typed)
+
+    @classmethod
+    def semantics(cls) -> str:
+        """What is computed, step by step: the docstrings of the family and of the bases that it shares with others."""
+        told = cls.__mro__[:cls.__mro__.index(Scheme)]
+        return "\n\n".join(inspect.cleandoc(base.__doc__ or "") for base in told)
 
     @classmethod
     def compared(cls) -> tuple[Self, ...]:

@@ -3,7 +3,15 @@
 A golden model shares schemes and formats with the hardware and nothing else, so a common mistake cannot hide.
 """
 
-from gemmsmith_sim.golden import anda, fp16, fp16dot, fpint, int8  # noqa: F401  (importing a family registers it)
+from gemmsmith_sim.golden import (  # noqa: F401  (importing a family registers it)
+    anda,
+    figna,
+    fp16,
+    fp16dot,
+    fpint,
+    ifpu,
+    int8,
+)
 from gemmsmith_sim.golden.base import Encoded, EncodeError, Golden, for_scheme
 
 __all__ = ["EncodeError", "Encoded", "Golden", "for_scheme"]

@@ -92,6 +92,8 @@ class Golden(ABC, Generic[S]):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
+        if "family" not in cls.__dict__:  # a base of families
+            return
         if cls.family in _families:
             raise ValueError(f"family {cls.family!r} has a golden model already, "
                              f"{_families[cls.family].__qualname__}")

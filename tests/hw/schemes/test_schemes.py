@@ -12,7 +12,9 @@ from gemmsmith.schemes import (
     Anda,
     Axis,
     Cadence,
+    Figna,
     Fp16,
+    Ifpu,
     Int8,
     Operand,
     Part,
@@ -24,12 +26,13 @@ from gemmsmith.schemes import (
 
 EVERY = [Fp16(out=out) for out in ("fp32", "fp16")] + [Int8(out=out) for out in ("fp32", "fp16")] + [
     Anda(m=m, weight_group=group, out=out)
-    for m in range(1, 17) for group in (64, 128, 256, 512) for out in ("fp32", "fp16")]
+    for m in range(1, 17) for group in (64, 128, 256, 512) for out in ("fp32", "fp16")] + [
+    family(m=m, round=round) for family in (Figna, Ifpu) for m in range(1, 17) for round in ("trunc", "nearest")]
 
 
 def test_canonical_names_are_unique_and_parse_back() -> None:
     names = {scheme.name for scheme in EVERY}
-    assert len(names) == len(EVERY) == 132
+    assert len(names) == len(EVERY) == 196
     for scheme in EVERY:
         assert parse(scheme.name) == scheme
         for family in FAMILIES:
@@ -37,7 +40,8 @@ def test_canonical_names_are_unique_and_parse_back() -> None:
 
 
 def test_catalog_lists_every_short_name() -> None:
-    assert list(catalog()) == ["fp16", "int8", *(f"anda-m{m}" for m in range(1, 17))]
+    assert list(catalog()) == ["fp16", "int8", *(f"anda-m{m}" for m in range(1, 17)),
+                               "figna-m8", "figna-m11", "figna-m13", "ifpu"]
     for short, scheme in catalog().items():
         assert scheme.short == short
         assert parse(short) == scheme
@@ -50,6 +54,8 @@ def test_parse_overrides_choices_given_as_text() -> None:
     assert parse("anda-m6", weight_group="256", out="fp16") == Anda(m=6, weight_group=256, out="fp16")
     assert parse(Anda(m=6).name, m=9) == Anda(m=9)
     assert parse("fp16", out="fp16").out_width == 16
+    assert parse("figna-m9", weight_group=64) == Figna(m=9, weight_group=64)
+    assert parse("ifpu", m=16) == Ifpu(m=16)
 
 
 @pytest.mark.parametrize(("text", "choices", "message"), [
@@ -57,6 +63,7 @@ def test_parse_overrides_choices_given_as_text() -> None:
     ("", {}, "no scheme is called ''"),
     ("anda-m17", {}, r"m of anda must be one of 1\.\.16, not 17"),
     ("anda-m0", {}, r"m of anda must be one of 1\.\.16, not 0"),
+    ("figna-m17", {}, r"m of figna must be one of 1\.\.16, not 17"),
     ("int8", {"out": "bf16"}, "out of int8 must be one of fp32, fp16, not 'bf16'"),
     ("int8", {"m": 6}, "int8 has no choice 'm'; it has out"),
     ("anda-m6", {"weight_group": "96"}, "weight_group of anda must be one of 64, 128, 256, 512, not 96"),
@@ -82,7 +89,7 @@ def test_schemes_are_values() -> None:
 
 
 def test_k_multiple() -> None:
-    assert [scheme.k_multiple for scheme in (Fp16(), Int8(), Anda())] == [1, 1, 64]
+    assert [scheme.k_multiple for scheme in (Fp16(), Int8(), Anda(), Figna(), Ifpu())] == [1, 1, 64, 64, 64]
 
 
 def test_scheme_is_abstract() -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from busmodels.streams import Bench, drive, watch
-from gemmsmith_sim.golden.anda import align
+from gemmsmith_sim.golden.prealigned import align
 
 GROUP = 64
 

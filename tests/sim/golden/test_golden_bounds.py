@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gemmsmith.schemes import Anda, Fp16, Int8
+from gemmsmith.schemes import Anda, Figna, Fp16, Ifpu, Int8, Prealigned
 from gemmsmith_sim.golden import for_scheme
 
 FP32_UNIT = 2.0**-24
@@ -19,7 +19,7 @@ def roundings(scheme: Any, k: int) -> int:
     """Roundings that a term passes at most on its way to the output."""
     if isinstance(scheme, Int8):
         return 3
-    if isinstance(scheme, Anda):
+    if isinstance(scheme, Prealigned):
         return 2 + -(-k // 64)
     return k
 
@@ -27,7 +27,8 @@ def roundings(scheme: Any, k: int) -> int:
 @pytest.mark.parametrize("out", ["fp32", "fp16"])
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 5, 63), (16, 16, 64), (7, 33, 65), (40, 30, 1000), (2, 3, 5000)],
                          ids=str)
-@pytest.mark.parametrize("scheme", [Fp16(), Int8(), Anda(m=1), Anda(m=6), Anda(m=13, weight_group=64), Anda(m=16)],
+@pytest.mark.parametrize("scheme", [Fp16(), Int8(), Anda(m=1), Anda(m=6), Anda(m=13, weight_group=64), Anda(m=16),
+                                    Figna(m=11), Ifpu()],
                          ids=lambda s: s.short)
 def test_error_bound(scheme: Any, shape: tuple[int, int, int], out: str) -> None:
     """|o − Σ aw| ≤ ((1 + u)^n − 1) · Σ |aw| for n roundings of relative error u, plus float64's own error.

@@ -10,12 +10,13 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from gemmsmith.schemes import Anda, Axis, Cadence, Fp16, Int8, Operand, Part, Scheme
+from gemmsmith.schemes import Anda, Axis, Cadence, Figna, Fp16, Ifpu, Int8, Operand, Part, Scheme
 from gemmsmith_sim.golden import Encoded, EncodeError, Golden, for_scheme
 from gemmsmith_sim.golden.base import Array, Layout
 from oracle import operands as hostile
 
-SCHEMES: list[Any] = [Fp16(), Int8(), Anda(m=1), Anda(m=6), Anda(m=16, weight_group=64, out="fp16")]
+SCHEMES: list[Any] = [Fp16(), Int8(), Anda(m=1), Anda(m=6), Anda(m=16, weight_group=64, out="fp16"),
+                      Figna(m=11), Ifpu()]
 every_scheme = pytest.mark.parametrize("scheme", SCHEMES, ids=lambda s: s.short)
 ONE = np.ones((2, 3), np.float32)
 
@@ -54,7 +55,7 @@ def test_float_dtypes_give_equal_codes(scheme: Any, dtype: type) -> None:
 def test_values_are_near_what_was_encoded(scheme: Any) -> None:
     golden = for_scheme(scheme)
     x = np.random.default_rng(2).uniform(-3, 3, (4, 150))
-    bits = {"fp16": (11, 11), "int8": (8, 8), "anda": (min(getattr(scheme, "m", 0), 11), 4)}[scheme.family]
+    bits = {"fp16": (11, 11), "int8": (8, 8)}.get(scheme.family, (min(getattr(scheme, "m", 0), 11), 4))
     for encode, precision in zip((golden.encode_activations, golden.encode_weights), bits, strict=True):
         encoded = encode(x)
         assert encoded.values.dtype == np.float64
@@ -279,6 +280,33 @@ def test_anda_weight_packing(weight_group: int) -> None:
         assert not any(nibbles[k:])
 
 
+@pytest.mark.parametrize(("m", "lanes"), [(13, 16), (8, 64), (1, 1), (16, 2)])
+def test_figna_packing(m: int, lanes: int) -> None:
+    k, beats = 150, 3 * 64 // lanes
+    for axis, name, width in ((Axis.ROW, "a_codes", m + 1), (Axis.COLUMN, "w_codes", 4)):
+        encoded, (codes,) = packed(Figna(m=m), axis, (3, k), operand(name, width * lanes))
+        for row in range(3):
+            assert len(codes[row]) == beats
+            lane = [field(word, i, width, signed=True) for word in codes[row] for i in range(lanes)]
+            assert lane[:k] == encoded.arrays["codes"][row].tolist()
+            assert not any(lane[k:])
+
+
+def test_ifpu_packing() -> None:
+    k, groups = 150, 3
+    encoded, (activations,) = packed(Ifpu(m=12), Axis.ROW, (3, k), operand("a_codes", 13 * 64, Cadence.GROUP))
+    weights, (planes,) = packed(Ifpu(m=12), Axis.COLUMN, (3, k), operand("w_plane", 64))
+    for row in range(3):
+        assert len(activations[row]) == groups
+        codes = [field(word, i, 13, signed=True) for word in activations[row] for i in range(64)]
+        assert codes == [*encoded.arrays["codes"][row], *[0] * (groups * 64 - k)]
+        assert len(planes[row]) == groups * 4
+        for index in range(groups * 64):
+            group, element = divmod(index, 64)
+            b0, b1, b2, b3 = (word >> element & 1 for word in planes[row][group * 4 : group * 4 + 4])
+            assert b0 + 2 * b1 + 4 * b2 - 8 * b3 == (weights.arrays["codes"][row, index] if index < k else 0)
+
+
 def test_pack_takes_the_matrix_s_own_operands_only() -> None:
     golden = for_scheme(Fp16())
     memory = golden.pack(golden.encode_weights(ONE), (operand("a_code", 16), operand("w_code", 16)))
@@ -288,7 +316,9 @@ def test_pack_takes_the_matrix_s_own_operands_only() -> None:
 @pytest.mark.parametrize(("scheme", "wrong"), [
     (Fp16(), operand("a_code", 32)), (Int8(), operand("a_codes", 12)), (Int8(), operand("a_scale", 16, Cadence.BLOCK)),
     (Anda(), operand("a_plane", 32)), (Anda(), operand("a_exponent", 8)), (Anda(), operand("w_codes", 128)),
-    (Anda(), operand("w_scale", 32)),
+    (Anda(), operand("w_scale", 32)), (Figna(m=11), operand("a_codes", 14)), (Figna(m=11), operand("a_codes", 36)),
+    (Figna(), operand("w_codes", 6)), (Ifpu(), operand("a_codes", 512, Cadence.GROUP)),
+    (Ifpu(), operand("w_plane", 32)),
 ], ids=lambda x: getattr(x, "name", None))
 def test_pack_refuses_widths(scheme: Any, wrong: Operand) -> None:
     golden = for_scheme(scheme)
@@ -304,6 +334,16 @@ def test_pack_refuses_unknown_operands_and_other_schemes(scheme: Any) -> None:
         golden.pack(golden.encode_activations(ONE), (operand("a_zero_point", 8),))
     with pytest.raises(ValueError, match="are encoded as"):
         for_scheme(Anda(m=9)).pack(golden.encode_activations(ONE), ())
+
+
+@pytest.mark.parametrize("m", [8, 13, 16])
+@pytest.mark.parametrize("family", [Figna, Ifpu])
+def test_prealigned_families_differ_in_memory_layout_alone(family: Any, m: int) -> None:
+    rng = np.random.default_rng(m)
+    x, y = rng.standard_normal((3, 200)), rng.standard_normal((4, 200))
+    one, other = for_scheme(Anda(m=m)), for_scheme(family(m=m))
+    wanted = one.matmul(one.encode_activations(x), one.encode_weights(y))
+    assert other.matmul(other.encode_activations(x), other.encode_weights(y)).tobytes() == wanted.tobytes()
 
 
 # Families
@@ -352,7 +392,7 @@ def test_a_family_has_one_golden_model() -> None:
 
 def test_a_family_without_golden_model_is_named() -> None:
     orphan = type("Orphan", (Sign,), {"family": "toyorphan"})
-    with pytest.raises(ValueError, match="'toyorphan' has no golden model; anda, fp16, int8"):
+    with pytest.raises(ValueError, match="'toyorphan' has no golden model; anda, figna, fp16, ifpu, int8"):
         for_scheme(orphan())
 
 

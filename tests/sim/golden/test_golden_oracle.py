@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 
 from gemmsmith.formats import AndaFormat
-from gemmsmith.schemes import Anda, Axis, Fp16, Fp16Dot, FpInt, Int8
+from gemmsmith.schemes import Anda, Axis, Figna, Fp16, Fp16Dot, FpInt, Ifpu, Int8, Prealigned
 from gemmsmith_sim.golden import Encoded, for_scheme
-from gemmsmith_sim.golden.anda import align
 from gemmsmith_sim.golden.floats import FLUSH_BELOW, round_fp16, round_fp32_flush
+from gemmsmith_sim.golden.prealigned import align
 from oracle import operands, schemes
 from oracle.exact import fp16_bits, fp32_bits, round_to_fp32, round_to_ieee_fp16
 
@@ -43,7 +43,7 @@ def wanted(a: Encoded, w: Encoded) -> list[list[int]]:
     if isinstance(scheme, Int8):
         scales = fractions(left["scales"]), fractions(right["scales"])
         return schemes.int8_product(x, scales[0], y, scales[1], out=scheme.out)
-    assert isinstance(scheme, Anda)
+    assert isinstance(scheme, Prealigned)
     return schemes.anda_product(x, left["exponents"].tolist(), y, fractions(right["scales"]), m=scheme.m,
                                 weight_group=scheme.weight_group, out=scheme.out)
 
@@ -60,6 +60,8 @@ CASES = [
     *((Int8(out=out), k) for out in ("fp32", "fp16") for k in (1, 3, 16, 1030)),
     *((Anda(m=m, weight_group=group, out=out), k) for m in MS
       for k, group, out in ((1, 64, "fp32"), (64, 64, "fp32"), (200, 128, "fp32"), (449, 256, "fp16"))),
+    *((family(m=m, weight_group=group, out=out), k) for family in (Figna, Ifpu) for m in (8, 13, 16)
+      for k, group, out in ((65, 64, "fp32"), (300, 128, "fp16"))),
 ]
 
 
@@ -69,7 +71,8 @@ def test_product(scheme: Any, k: int) -> None:
     check(operands.encoded(scheme, Axis.ROW, (5, k), rng), operands.encoded(scheme, Axis.COLUMN, (6, k), rng))
 
 
-@pytest.mark.parametrize("scheme", [Fp16(), Fp16Dot(), FpInt(), Int8(), *(Anda(m=m) for m in MS)], ids=lambda s: s.short)
+@pytest.mark.parametrize("scheme", [Fp16(), Fp16Dot(), FpInt(), Int8(), *(Anda(m=m) for m in MS), Figna(), Ifpu()],
+                         ids=lambda s: s.short)
 def test_one_by_one(scheme: Any) -> None:
     golden = for_scheme(scheme)
     for x in (1.0, -1.0, 0.0, 3e-7):
@@ -235,7 +238,8 @@ def test_anda_groups(m: int) -> None:
 # Shapes beyond the blocks in which a golden model computes
 
 
-@pytest.mark.parametrize("scheme", [Fp16(), Fp16Dot(), FpInt(), Int8(), Anda(m=6)], ids=lambda s: s.short)
+@pytest.mark.parametrize("scheme", [Fp16(), Fp16Dot(), FpInt(), Int8(), Anda(m=6), Figna(), Ifpu()],
+                         ids=lambda s: s.short)
 @pytest.mark.parametrize("shape", [(300, 600, 65), (1, 70_000, 2), (2, 3, 2100)])
 def test_blocks_do_not_show(scheme: Any, shape: tuple[int, int, int]) -> None:
     """Every output equals the product of its own row and column alone."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gemmsmith.formats import AndaFormat
 from gemmsmith.schemes import Anda, Fp16, SchemeError, parse
 from gemmsmith_sim.golden import for_scheme
-from gemmsmith_sim.golden.anda import align
+from gemmsmith_sim.golden.prealigned import align
 from oracle import operands, schemes
 
 MS = range(1, 17)

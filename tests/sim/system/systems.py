@@ -1,4 +1,4 @@
-"""The co-processors of the three schemes, as small as they can be and still tile, on every backend."""
+"""The co-processors of the schemes, as small as they can be and still tile, on every backend."""
 
 from __future__ import annotations
 
@@ -24,8 +24,11 @@ BUILDS = {
     "int8": {"rows": "2", "cols": "4", "axi_data_width": "128", "buffer_k": "64", "lanes": "4"},
     "anda-m6": {"rows": "2", "cols": "2", "axi_data_width": "128", "buffer_k": "64", "m_max": "8",
                 "axi_addr_width": "40"},
+    "figna-m11": {"rows": "2", "cols": "2", "axi_data_width": "128", "buffer_k": "64", "lanes": "8"},
+    "ifpu": {"rows": "2", "cols": "2", "axi_data_width": "128", "buffer_k": "128", "tail_share": "2"},
 }
-MODES = {"fp16": ("fp16",), "int8": ("int8",), "anda-m6": ("anda-m6", "anda-m1", "anda-m8", "anda-m3")}
+MODES = {"fp16": ("fp16",), "int8": ("int8",), "anda-m6": ("anda-m6", "anda-m1", "anda-m8", "anda-m3"),
+         "figna-m11": ("figna-m11",), "ifpu": ("ifpu",)}
 """Schemes that run on a build."""
 
 

@@ -1,4 +1,4 @@
-"""Products of the three schemes on the RTL, over AXI, equal golden to the bit, on every backend."""
+"""Products of the schemes on the RTL, over AXI, equal golden to the bit, on every backend."""
 
 import numpy as np
 import pytest

@@ -174,15 +174,31 @@ def _accumulate_two(m: Module, words: Sequence[Value], gates: Sequence[Sequence[
 
 
 def _add_gated(columns: _Columns, words: Sequence[Value], gates: Sequence[Value]) -> None:
-    """Adds the gated words and their ``_excess``: −2^top · bit = 2^top · ~bit − 2^top."""
-    top = len(words[0]) - 1
+    """Adds the gated words and their ``_excess``."""
     for word, gate in zip(words, gates, strict=True):
-        for k in range(top + 1):
-            columns.add(k, word[k] & gate, inverted=k == top)
+        _add_row(columns, 0, [bit & gate for bit in word])
 
 
 def _excess(words: Sequence[Value]) -> int:
     return len(words) << len(words[0]) - 1
+
+
+def _add_row(columns: _Columns, place_: int, bits: Sequence[Value]) -> int:
+    """Adds a signed row and, as −2^top · bit = 2^top · ~bit − 2^top, what it returns: 2^top."""
+    top = place_ + len(bits) - 1
+    for weight, bit in enumerate(bits, start=place_):
+        columns.add(weight, bit, inverted=weight == top)
+    return 1 << top
+
+
+@variant("rows_accumulate", "asic")
+def rows_accumulate(m: Module, rows: Sequence[portable.Row], kept: Value, clear: Value) -> Value:
+    """The accumulator is one more row of the tree."""
+    width = len(kept)
+    columns = _Columns(m, width)
+    excess = sum(_add_row(columns, place_, list(value)) for place_, value in rows)
+    columns.add_kept((kept.as_unsigned() & (~clear).replicate(width)) - excess)
+    return columns.total().as_signed()
 
 
 @variant("sum_rows", "asic")
@@ -191,15 +207,9 @@ def sum_rows(m: Module, rows: Sequence[portable.Row], width: int) -> Value:
     if len(rows) < 3:
         return portable.sum_rows(m, rows, width)
     columns = _Columns(m, width)
-    ones = 0
-    for place_, value in rows:
-        # −2^top · bit = 2^top · ~bit − 2^top: the constants of all rows are one more.
-        for k, bit in enumerate(value):
-            sign = k == len(value) - 1
-            columns.add(place_ + k, bit, inverted=sign)
-            ones -= sign << place_ + k
-    for k in range(width):
-        if ones >> k & 1:
-            columns.add(k, Const(1, 1))
+    excess = sum(_add_row(columns, place_, list(value)) for place_, value in rows)
+    for weight in range(width):
+        if -excess >> weight & 1:
+            columns.add(weight, Const(1, 1))
     low, high = columns.two_rows()
     return (low + high)[:width]

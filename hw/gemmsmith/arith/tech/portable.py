@@ -103,6 +103,15 @@ def fitted(row: Row, width: int) -> Value:
     return extended[:width]
 
 
+@variant("rows_accumulate")
+def rows_accumulate(m: Module, rows: Sequence[Row], kept: Value, clear: Value) -> Value:
+    """(0 if clear else kept) + Σ value · 2^place; as wide as ``kept`` (wraps), combinational."""
+    terms = [Cat(Const(0, place), value).as_signed() for place, value in rows]
+    while len(terms) > 1:
+        terms = [a + b for a, b in zip(terms[::2], terms[1::2], strict=False)] + terms[len(terms) & ~1:]
+    return leaf("accumulate")(m, kept, clear, terms[0])
+
+
 def gated(word: Value, gate: Value) -> Value:
     """``word`` if ``gate``, else 0; signed."""
     return (word.as_unsigned() & gate.replicate(len(word))).as_signed()
