@@ -31,7 +31,7 @@ def test_groups_follow_each_other_as_scheduled(share, tail_loop, beats):
 
 
 @pytest.mark.parametrize(("options", "message"), [
-    ({"stages": 7}, "stages must be 0..6, not 7"), ({"tail_loop": 5}, "tail_loop must be one of 4, 8, not 5")])
+    ({"stages": 7}, "stages must be 0..6, not 7"), ({"tail_loop": 5}, "tail_loop must be one of 2, 3, 4, 8, not 5")])
 def test_options_are_checked(options, message):
     with pytest.raises(ValueError, match=message):
         IfpuElement(scheme=Ifpu(), **options)
