@@ -10,9 +10,9 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from gemmsmith.arith.float_stages import Stages, check_stages, normalize
+from gemmsmith.arith.round import FP16, FP32, FloatShape, RoundToFloat
 from gemmsmith.arith.tech import leaf
 from gemmsmith.arith.tech.portable import Row, add_neighbours
-from gemmsmith.arith.round import FP16, FP32, FloatShape, RoundToFloat
 
 _PLACES = {
     FP32: {

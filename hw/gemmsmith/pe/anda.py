@@ -21,19 +21,26 @@ WEIGHT = 4
 """Bits of a weight code."""
 DIGIT_SUM = WEIGHT + levels(LANES)
 """Bits of Σ digit · weight over the lanes: −512 … 448."""
-HALF_STAGES = 2
+HALF_STAGES = 1
 PAIRS = {1: "", 2: "; two by two, where m is even with a plane of zeros behind the sign plane"}
 
 
 class TailStages(NamedTuple):
-    """Pipeline registers of the tail's parts; ``read`` in front of the adder; the adder's last is the accumulator."""
+    """Pipeline registers of the tail's parts; ``read`` in front of the adder. If sums are ``stored`` where they leave
+    it, the accumulators are its last register."""
 
     scale: int
     read: int
     add: int
+    stored: bool = False
+
+    @property
+    def latency(self) -> int:
+        return self.scale + self.read + self.add - self.stored
 
 
-TAIL_STAGES = {2: TailStages(2, 0, 2), 3: TailStages(3, 0, 3), 4: TailStages(4, 0, 4), 8: TailStages(9, 1, 7)}
+TAIL_STAGES = {2: TailStages(2, 0, 2, stored=True), 3: TailStages(3, 0, 3, stored=True), 4: TailStages(6, 0, 4),
+               8: TailStages(9, 1, 7)}
 """By the length of the accumulator's loop, ``read + add``: a core may have a result every so many cycles."""
 
 
@@ -49,8 +56,10 @@ class AndaElement(ProcessingElement):
     m_max: largest mantissa length, 1..16; the run-time mode is the mantissa length.
     stages: pipeline registers of the core's adder tree, 0..6, the accumulator's not counted: fewer save flip-flops,
         more are faster.
-    tail_loop: cycles from a result of a core to its next one, 4 or 8: groups of M ≥ 3 or of M ≥ 7 never wait for the
-        tail, which takes a result of another core every cycle. The longer loop allows a higher clock.
+    tail_loop: cycles from a result of a core to its next one, 2, 3, 4 or 8: groups of M ≥ 3 or of M ≥ 7 never wait for
+        a loop of 4 or 8; meanwhile the tail takes a result of another core every cycle. Longer loops allow a higher
+        clock, the two short ones are for standard cells, where registers cost most.
+    planes: bit planes per cycle, 1 or 2: with two, a group takes ⌈(M + 1) / 2⌉ cycles.
 
     Raises
     ------
@@ -59,8 +68,9 @@ class AndaElement(ProcessingElement):
 
     family = "anda"
     scheme: Anda
+    planes: int
     options = {"m_max": "largest mantissa length that can be chosen at run time, 1..16",
-               "tail_loop": "least cycles between results of a core: 4, or 8 for a higher clock",
+               "tail_loop": "least cycles between results of a core: 2, 3 or 4, or 8 for a higher clock",
                "planes": "bit planes per cycle, 1 or 2",
                "stages": f"pipeline registers of the core's adder tree, 0..{levels(LANES)}"}
 
@@ -98,9 +108,9 @@ class AndaElement(ProcessingElement):
         self.edge_latency = SerialNegator.latency
         self.core_latency = stages + 1 + (planes == 2 and stages > 0)
         self.tail_loop = tail_loop
-        self.tail_latency = sum(TAIL_STAGES[tail_loop]) - 1
+        self.tail_latency = TAIL_STAGES[tail_loop].latency
         if scheme.out == "fp16":
-            self.tail_latency += HALF_STAGES
+            self.tail_latency += HALF_STAGES + TAIL_STAGES[tail_loop].stored
 
     @property
     def mode(self) -> int:
@@ -127,6 +137,8 @@ class AndaElement(ProcessingElement):
 
 class AndaRowEdge(Edge):
     """Planes → complements of digits. The last digit leaves two cycles after the last plane."""
+
+    pe: AndaElement
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -200,7 +212,7 @@ class AndaTail(Tail):
         pe, half = self.pe, self.pe.scheme.out == "fp16"
         cuts = TAIL_STAGES[pe.tail_loop]
         m.submodules.scale = scale = ScaleInteger(width=pe.result_width, exponent_width=6, stages=cuts.scale)
-        m.submodules.add = add = FloatAdd(stages=cuts.add, stored=True)
+        m.submodules.add = add = FloatAdd(stages=cuts.add, stored=cuts.stored)
         m.submodules.accumulators = accumulators = Memory(shape=FP32.width, depth=self.share, init=[])
         read, write = accumulators.read_port(domain="comb"), accumulators.write_port()
 
@@ -210,7 +222,13 @@ class AndaTail(Tail):
         for i in range(added):
             tags.append(Signal.like(self.ctl, name=f"tag_{i + 1}"))
             m.d.sync += tags[-1].eq(tags[-2])
-        base = Mux(tags[reading].first, 0, read.data)
+        base = read.data
+        if not cuts.stored:
+            # A core's next result may come in the cycle in which its sum leaves the adder, too late for the memory.
+            forward = Signal()
+            m.d.sync += forward.eq(tags[added - 1].valid & (tags[added - 1].index == tags[reading - 1].index))
+            base = Mux(forward, add.o, base)
+        base = Mux(tags[reading].first, 0, base)
 
         m.d.comb += [
             # A core's result is S · 2^(m_max − M), a mantissa's last bit weighs 2^(E − 15 − (M − 1)): M cancels.
@@ -226,8 +244,8 @@ class AndaTail(Tail):
         ]
         done, output = tags[added].valid & tags[added].last, add.o
         if half:
-            m.submodules.half = to_half = FloatToHalf(stages=1)
-            m.d.comb += to_half.i.eq(delay(m, output, 1, name="sum", reset_less=True))
-            done, output = delay(m, done, HALF_STAGES, name="done"), to_half.o
+            m.submodules.half = to_half = FloatToHalf(stages=HALF_STAGES)
+            m.d.comb += to_half.i.eq(delay(m, output, int(cuts.stored), name="sum", reset_less=True))
+            done, output = delay(m, done, HALF_STAGES + cuts.stored, name="done"), to_half.o
         m.d.comb += [self.o.eq(output), self.o_valid.eq(done)]
         return m
