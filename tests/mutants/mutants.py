@@ -44,7 +44,7 @@ MUTANTS = (
            "with m.If(self.ctl.valid & (~self.ctl.first | self.ctl.last)):",
            "with m.If(self.ctl.valid):", f"{_ANDA}::test_groups_follow_each_other_as_scheduled"),
     Mutant("anda-accumulator-not-cleared", "hw/gemmsmith/pe/prealigned.py",
-           "Mux(tags[reading].first, 0, read.data)", "Mux(tags[reading].first & 0, 0, read.data)",
+           "Mux(tags[reading].first, 0, base)", "base",
            f"{_ANDA}::test_sharing_a_tail"),
     Mutant("weight-of-seven-has-no-high-digit", "hw/gemmsmith/arith/digits.py",
            "(w[2] == carry) & (w[3] != carry)", "(w[2] == carry) & w[3] & ~carry",

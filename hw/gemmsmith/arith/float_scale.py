@@ -11,16 +11,16 @@ from gemmsmith.arith.float_multiply import multiply_digits, recode_digits
 from gemmsmith.arith.float_stages import Stages, check_stages
 from gemmsmith.arith.round import FP16, FP32
 
-_PLACES: dict[int, tuple[tuple[str, ...], int]] = {
-    0: ((), 0),
-    1: ((), 1),
-    2: (("product",), 1),
-    3: (("digits", "product"), 1),
-    4: (("level_1", "product"), 2),
-    6: (("digits", "level_1", "product"), 3),
-    9: (("digits", "level_0", "level_1", "level_2", "product"), 4),
+_PLACES = {
+    0: (),
+    1: (),
+    2: ("product",),
+    3: ("digits", "product"),
+    4: ("level_1", "product"),
+    6: ("digits", "level_1", "product"),
+    9: ("digits", "level_1", "level_2", "product"),
 }
-"""By the number of pipeline stages: where to cut the multiplier, and the stages of the conversion behind it."""
+"""Where to cut the multiplier for a number of pipeline stages; the others are the conversion's."""
 
 
 class ScaleInteger(wiring.Component):
@@ -66,7 +66,7 @@ class ScaleInteger(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        places, converting = _PLACES[self._stages]
+        places = _PLACES[self._stages]
         stages = Stages(m, places)
         fraction, field = self.scale[:FP16.fraction_bits], self.scale[FP16.fraction_bits:]
         saturated = field.all()
@@ -82,7 +82,7 @@ class ScaleInteger(wiring.Component):
         product, exponent = multiply_digits(stages, factor, digits, more=up, exponent=exponent)
         product, exponent = stages("product", product=product[:self._width + FP16.precision], exponent=exponent)
         m.submodules.convert = convert = IntToFloat(
-            width=len(product), exponent_width=len(exponent), stages=converting)
+            width=len(product), exponent_width=len(exponent), stages=self._stages - len(places))
         m.d.comb += [convert.i.eq(product), convert.exponent.eq(exponent), self.o.eq(convert.o)]
         return m
 

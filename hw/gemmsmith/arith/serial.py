@@ -167,8 +167,8 @@ class SerialAccumulator(wiring.Component):
         words = [self.words[i] for i in range(self.count)]
         gates = [list(self.gates[k * self.count : (k + 1) * self.count]) for k in range(step)]
         if self._weighed:
-            sums = [leaf("gated_sum")(m, words, plane, self.cuts) for plane in gates]
-            weighed = stage(m, weigh(m, *sums, last), registered=True, name="weighed")
+            low_sum, high_sum = (leaf("gated_sum")(m, words, plane, self.cuts) for plane in gates)
+            weighed = stage(m, weigh(m, low_sum, high_sum, last), registered=True, name="weighed")
             valid, first = (delay(m, bit, 1, name=name, reset_less=True) for bit, name in
                             ((valid, "weighed_valid"), (first, "weighed_first")))
             following = leaf("accumulate")(m, shifted, first, weighed)

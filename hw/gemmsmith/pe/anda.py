@@ -31,8 +31,10 @@ class AndaElement(PrealignedElement):
     m_max: largest mantissa length, 1..16; the run-time mode is the mantissa length.
     stages: pipeline registers of the core's adder tree, 0..6, the accumulator's not counted: fewer save flip-flops,
         more are faster.
-    tail_loop: cycles from a result of a core to its next one, 4 or 8: groups of M ≥ 3 or of M ≥ 7 never wait for the
-        tail, which takes a result of another core every cycle. The longer loop allows a higher clock.
+    tail_loop: cycles from a result of a core to its next one, 2, 3, 4 or 8: groups of M ≥ 3 or of M ≥ 7 never wait for
+        a loop of 4 or 8; meanwhile the tail takes a result of another core every cycle. Longer loops allow a higher
+        clock, the two short ones are for standard cells, where registers cost most.
+    planes: bit planes per cycle, 1 or 2: with two, a group takes ⌈(M + 1) / 2⌉ cycles.
 
     Raises
     ------
@@ -41,6 +43,7 @@ class AndaElement(PrealignedElement):
 
     family = "anda"
     scheme: Anda
+    planes: int
     options = {"m_max": "largest mantissa length that can be chosen at run time, 1..16",
                "tail_loop": TAIL_LOOP,
                "planes": "bit planes per cycle, 1 or 2",
@@ -94,6 +97,8 @@ class AndaElement(PrealignedElement):
 
 class AndaRowEdge(Edge):
     """Planes → complements of digits. The last digit leaves two cycles after the last plane."""
+
+    pe: AndaElement
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()

@@ -18,18 +18,25 @@ from gemmsmith.schemes import Axis, Cadence, Operand, Part, Prealigned
 LANES = Prealigned.group
 WEIGHT = 4
 """Bits of a weight code."""
-HALF_STAGES = 2
+HALF_STAGES = 1
 
 
 class TailStages(NamedTuple):
-    """Pipeline registers of the tail's parts; ``read`` in front of the adder; the adder's last is the accumulator."""
+    """Pipeline registers of the tail's parts; ``read`` in front of the adder. If sums are ``stored`` where they leave
+    it, the accumulators are its last register."""
 
     scale: int
     read: int
     add: int
+    stored: bool = False
+
+    @property
+    def latency(self) -> int:
+        return self.scale + self.read + self.add - self.stored
 
 
-TAIL_STAGES = {2: TailStages(2, 0, 2), 3: TailStages(3, 0, 3), 4: TailStages(4, 0, 4), 8: TailStages(9, 1, 7)}
+TAIL_STAGES = {2: TailStages(2, 0, 2, stored=True), 3: TailStages(3, 0, 3, stored=True), 4: TailStages(6, 0, 4),
+               8: TailStages(9, 1, 7)}
 """By the length of the accumulator's loop, ``read + add``: a core may have a result every so many cycles."""
 TAIL_LOOP = "least cycles between results of a core: 2, 3, 4, or 8; longer allows a higher clock"
 
@@ -60,9 +67,9 @@ class PrealignedElement(ProcessingElement):
         self.group = LANES
         self.result = Cadence.GROUP
         self.tail_loop = tail_loop
-        self.tail_latency = sum(TAIL_STAGES[tail_loop]) - 1
+        self.tail_latency = TAIL_STAGES[tail_loop].latency
         if scheme.out == "fp16":
-            self.tail_latency += HALF_STAGES
+            self.tail_latency += HALF_STAGES + TAIL_STAGES[tail_loop].stored
 
     def tail(self, share: int) -> Tail:
         return ScaledTail(self, share)
@@ -86,7 +93,7 @@ class ScaledTail(Tail):
         pe, half = self.pe, self.pe.scheme.out == "fp16"
         cuts = TAIL_STAGES[pe.tail_loop]
         m.submodules.scale = scale = ScaleInteger(width=pe.result_width, exponent_width=6, stages=cuts.scale)
-        m.submodules.add = add = FloatAdd(stages=cuts.add, stored=True)
+        m.submodules.add = add = FloatAdd(stages=cuts.add, stored=cuts.stored)
         m.submodules.accumulators = accumulators = Memory(shape=FP32.width, depth=self.share, init=[])
         read, write = accumulators.read_port(domain="comb"), accumulators.write_port()
 
@@ -96,7 +103,13 @@ class ScaledTail(Tail):
         for i in range(added):
             tags.append(Signal.like(self.ctl, name=f"tag_{i + 1}"))
             m.d.sync += tags[-1].eq(tags[-2])
-        base = Mux(tags[reading].first, 0, read.data)
+        base = read.data
+        if not cuts.stored:
+            # A core's next result may come in the cycle in which its sum leaves the adder, too late for the memory.
+            forward = Signal()
+            m.d.sync += forward.eq(tags[added - 1].valid & (tags[added - 1].index == tags[reading - 1].index))
+            base = Mux(forward, add.o, base)
+        base = Mux(tags[reading].first, 0, base)
 
         m.d.comb += [
             scale.i.eq(self.i),
@@ -111,8 +124,8 @@ class ScaledTail(Tail):
         ]
         done, output = tags[added].valid & tags[added].last, add.o
         if half:
-            m.submodules.half = to_half = FloatToHalf(stages=1)
-            m.d.comb += to_half.i.eq(delay(m, output, 1, name="sum", reset_less=True))
-            done, output = delay(m, done, HALF_STAGES, name="done"), to_half.o
+            m.submodules.half = to_half = FloatToHalf(stages=HALF_STAGES)
+            m.d.comb += to_half.i.eq(delay(m, output, int(cuts.stored), name="sum", reset_less=True))
+            done, output = delay(m, done, HALF_STAGES + cuts.stored, name="done"), to_half.o
         m.d.comb += [self.o.eq(output), self.o_valid.eq(done)]
         return m

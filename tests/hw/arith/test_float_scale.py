@@ -58,7 +58,7 @@ def test_leaves_of_standard_cells():
 
 
 def test_arguments_are_checked():
-    with pytest.raises(ValueError, match="width must be 2..26, not 27"):
+    with pytest.raises(ValueError, match=r"width must be 2\.\.26, not 27"):
         ScaleInteger(width=27, exponent_width=6)
     with pytest.raises(ValueError, match="exponent_width must be at least 1, not 0"):
         ScaleInteger(width=26, exponent_width=0)

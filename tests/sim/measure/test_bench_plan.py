@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from gemmsmith_sim.measure.bench import Bench, Plan, Unit, default_units, load
-from gemmsmith_sim.measure.bench.flows import Flow
+from gemmsmith_sim.measure.bench.flows import AsicFlow, Flow, FpgaFlow
 from gemmsmith_sim.measure.bench.jobs import Job, Outcome, Step
 
 
@@ -22,7 +22,8 @@ class Fake(Flow):
     seeds: tuple[int, ...] = (1,)
 
     def jobs(self, unit):
-        return [Job(self.name(unit, "measure"), Step(half), {"value": 1}, {"verilog": unit.emission})]
+        emission = self.emission(unit)
+        return [emission, Job(self.name(unit, "measure"), Step(half), {"value": 1}, {"verilog": emission.name})]
 
     def fields(self, unit, outcomes):
         return dict(outcomes[self.name(unit, "measure")].value or {})
@@ -150,3 +151,17 @@ def test_bad_records_are_refused_in_a_line(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(ValueError, match=message):
         load(path)
+
+
+def test_standard_cells_get_their_own_leaf_structures():
+    unit = Unit("int8", "pe")
+    asic = AsicFlow(target="asic:x", variant="area", library="x", files=(), sha256="", energy=True, glitches=False)
+    fpga = FpgaFlow(target="ecp5", variant="no-dsp", seeds=(1,))
+    jobs = {flow.target: {job.step.name: job for job in flow.jobs(unit)} for flow in (asic, fpga)}
+    emitted = {target: own["emit_verilog"] for target, own in jobs.items()}
+    targets = {target: job.arguments["config"]["target"] for target, job in emitted.items()}
+    assert targets == {"asic:x": "asic", "ecp5": "generic"}
+    assert emitted["asic:x"].name != emitted["ecp5"].name
+    assert jobs["asic:x"]["map_asic"].needs["verilog"] == emitted["asic:x"].name
+    assert jobs["asic:x"]["netlist_energy"].arguments["config"]["target"] == "asic"
+    assert jobs["ecp5"]["synthesize_fpga"].needs["verilog"] == emitted["ecp5"].name

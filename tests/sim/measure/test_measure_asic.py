@@ -121,6 +121,35 @@ def test_designs_that_are_refused(source, toy):
     assert synthesize_asic([floating], "f", toy).undriven
 
 
+ADDERS = """
+module unit_mirror_adder(input a, b, c, output sum_n, carry_n);
+    assign sum_n = ~(a ^ b ^ c), carry_n = ~(a & b | c & (a | b));
+endmodule
+module unit(input [2:0] i, output s, output c);
+    unit_mirror_adder adder(.a(i[0]), .b(i[1]), .c(i[2]), .sum_n(s), .carry_n(c));
+endmodule
+"""
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_full_adders_become_the_cell_or_gates(source, toy, tmp_path, style):
+    design = source("unit.v", ADDERS)
+    gates = synthesize_asic([design], "unit", toy, style=style)
+    assert sum(gates.cells.values()) > 2
+    assert "mirror_adder" not in gates.script
+    text = TOY.read_text().rstrip().removesuffix("}")
+    (tmp_path / "adder.lib").write_text(text + """
+        cell (FA) {
+          area : 5; pin (A, B, CI) { direction : input; capacitance : 0.002; }
+          pin (S) { direction : output; function : "A ^ B ^ CI"; }
+          pin (CON) { direction : output; function : "!((A B) + (CI (A + B)))"; }
+        }
+        }""")
+    mapped = synthesize_asic([design], "unit", load_liberty(tmp_path / "adder.lib"), style=style)
+    assert mapped.cells == {"FA": 1, "INV": 1}
+    assert "# full_adder.v: " in mapped.script
+
+
 def test_arguments(mac, toy):
     with pytest.raises(ValueError, match="style must be one of area, speed, not 'small'"):
         synthesize_asic([mac], "mac", toy, style="small")

@@ -9,6 +9,7 @@ import pytest
 
 from gemmsmith_sim.measure import ToolError
 from gemmsmith_sim.measure.liberty import LIBRARIES, NamedLibrary, library, load_liberty, named, parse, unateness
+from gemmsmith_sim.measure.liberty.adder import full_adder_rule
 from gemmsmith_sim.measure.liberty.boundary import boundary, constant_cell
 from gemmsmith_sim.measure.liberty.write import mapping_liberty
 
@@ -278,3 +279,30 @@ def test_published_libraries_from_the_directory(name, voltage, cells, inverter):
         assert all(parse(pin.function) for pin in cell.outputs if pin.function)
     assert real.cells[inverter].pins["A"].capacitance_ff > 0.1
     assert boundary(real).input_slew_ps > 1
+
+
+FULL_ADDER = """
+    cell (INV) {{ area : 1; pin (A) {{ direction : input; }} pin (Y) {{ direction : output; function : "!A"; }} }}
+    cell (ADD) {{
+      area : 3; pin (A, B, CI) {{ direction : input; }}
+      pin (S) {{ direction : output; function : "{sum}"; }}
+      pin (CO) {{ direction : output; function : "{carry}"; }}
+    }}
+"""
+
+
+@pytest.mark.parametrize(("sum_", "carry", "ports"), [
+    ("A ^ B ^ CI", "(A B) + (CI (A + B))", ".S(sum), .CO(carry)"),
+    ("!(A ^ B ^ CI)", "!((A B) + (CI (A + B)))", ".S(sum_n), .CO(carry_n)"),
+    ("A ^ B ^ CI", "!((A B) + (CI A) + (CI B))", ".S(sum), .CO(carry_n)"),
+])
+def test_full_adders_are_known_by_their_functions(liberty_file, sum_, carry, ports):
+    rule = full_adder_rule(load_liberty(liberty_file("a.lib", FULL_ADDER.format(sum=sum_, carry=carry))))
+    assert f"ADD _TECHMAP_REPLACE_ (.A(a), .B(b), .CI(c), {ports});" in rule
+    assert ("sum_n = ~sum" in rule, "carry_n = ~carry" in rule) == (".S(sum)" in ports, ".CO(carry)" in ports)
+
+
+def test_without_full_adders_there_is_no_rule(liberty_file, toy):
+    assert full_adder_rule(toy) == ""
+    half = FULL_ADDER.format(sum="A ^ B ^ CI", carry="A & B & CI")
+    assert full_adder_rule(load_liberty(liberty_file("a.lib", half))) == ""

@@ -60,10 +60,10 @@ def gated_accumulate(m: Module, words: Sequence[Value], gates: Sequence[Sequence
     ``gates`` are one or two for each word: of two, those in the second list count double, and ``subtract`` is of them
     alone.
     """
-    sums = [leaf("gated_sum")(m, words, plane, cuts) for plane in gates]
-    if len(sums) == 1:
-        return leaf("accumulate")(m, kept, clear, sums[0], subtract)
-    return leaf("accumulate")(m, kept, clear, weigh(m, *sums, subtract))
+    low, *high = (leaf("gated_sum")(m, words, plane, cuts) for plane in gates)
+    if not high:
+        return leaf("accumulate")(m, kept, clear, low, subtract)
+    return leaf("accumulate")(m, kept, clear, weigh(m, low, high[0], subtract))
 
 
 def weigh(m: Module, low: Value, high: Value, minus: Value) -> Value:

@@ -21,7 +21,7 @@ _SUM, _CARRY = 0b10010110, 0b11101000
 
 
 def full_adder_rule(library: Library) -> str:
-    """Verilog for Yosys' ``techmap`` that makes the smallest full-adder cell of each full adder; empty if there is none.
+    """Verilog for Yosys' ``techmap``: each full adder becomes the smallest full-adder cell. Empty if there is none.
 
     The modules are of the type ``FULL_ADDERS``: inputs a, b and c, and the complements of sum and carry.
     """
