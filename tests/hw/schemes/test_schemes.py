@@ -13,6 +13,8 @@ from gemmsmith.schemes import (
     Axis,
     Cadence,
     Fp16,
+    Fp16Dot,
+    FpInt,
     Int8,
     Operand,
     Part,
@@ -22,14 +24,15 @@ from gemmsmith.schemes import (
     parse,
 )
 
-EVERY = [Fp16(out=out) for out in ("fp32", "fp16")] + [Int8(out=out) for out in ("fp32", "fp16")] + [
+EVERY = [family(out=out) for family in (Fp16, Fp16Dot, Int8) for out in ("fp32", "fp16")] + [
+    FpInt(weight_group=group, out=out) for group in (64, 128, 256, 512) for out in ("fp32", "fp16")] + [
     Anda(m=m, weight_group=group, out=out)
     for m in range(1, 17) for group in (64, 128, 256, 512) for out in ("fp32", "fp16")]
 
 
 def test_canonical_names_are_unique_and_parse_back() -> None:
     names = {scheme.name for scheme in EVERY}
-    assert len(names) == len(EVERY) == 132
+    assert len(names) == len(EVERY) == 142
     for scheme in EVERY:
         assert parse(scheme.name) == scheme
         for family in FAMILIES:
@@ -37,11 +40,12 @@ def test_canonical_names_are_unique_and_parse_back() -> None:
 
 
 def test_catalog_lists_every_short_name() -> None:
-    assert list(catalog()) == ["fp16", "int8", *(f"anda-m{m}" for m in range(1, 17))]
+    assert list(catalog()) == ["fp16", "fp16-dot4", "fp16-int4", "int8", *(f"anda-m{m}" for m in range(1, 17))]
     for short, scheme in catalog().items():
         assert scheme.short == short
         assert parse(short) == scheme
-        assert (scheme.family, scheme.out, scheme.out_width) == (short.split("-")[0], "fp32", 32)
+        family = {"fp16-dot4": "fp16dot", "fp16-int4": "fpint"}.get(short, short.split("-")[0])
+        assert (scheme.family, scheme.out, scheme.out_width) == (family, "fp32", 32)
         assert scheme.source
         assert scheme.summary
 
@@ -53,12 +57,13 @@ def test_parse_overrides_choices_given_as_text() -> None:
 
 
 @pytest.mark.parametrize(("text", "choices", "message"), [
-    ("fp17", {}, "no scheme is called 'fp17'; there are fp16, int8, anda-m1"),
+    ("fp17", {}, "no scheme is called 'fp17'; there are fp16, fp16-dot4, fp16-int4, int8, anda-m1"),
     ("", {}, "no scheme is called ''"),
     ("anda-m17", {}, r"m of anda must be one of 1\.\.16, not 17"),
     ("anda-m0", {}, r"m of anda must be one of 1\.\.16, not 0"),
     ("int8", {"out": "bf16"}, "out of int8 must be one of fp32, fp16, not 'bf16'"),
     ("int8", {"m": 6}, "int8 has no choice 'm'; it has out"),
+    ("fp16-int4", {"weight_group": 32}, "weight_group of fpint must be one of 64, 128, 256, 512, not 32"),
     ("anda-m6", {"weight_group": "96"}, "weight_group of anda must be one of 64, 128, 256, 512, not 96"),
     ("anda-m6", {"weight_group": "many"}, "weight_group must be a whole number, not 'many'"),
     (Anda(m=6).name.replace("m6", "m20"), {}, r"m of anda must be one of 1\.\.16, not 20"),
@@ -82,7 +87,7 @@ def test_schemes_are_values() -> None:
 
 
 def test_k_multiple() -> None:
-    assert [scheme.k_multiple for scheme in (Fp16(), Int8(), Anda())] == [1, 1, 64]
+    assert [scheme.k_multiple for scheme in (Fp16(), Fp16Dot(), FpInt(), Int8(), Anda())] == [1, 4, 128, 1, 64]
 
 
 def test_scheme_is_abstract() -> None:
