@@ -14,6 +14,8 @@ from gemmsmith.schemes import (
     Cadence,
     Figna,
     Fp16,
+    Fp16Dot,
+    FpInt,
     Ifpu,
     Int8,
     Operand,
@@ -24,7 +26,8 @@ from gemmsmith.schemes import (
     parse,
 )
 
-EVERY = [Fp16(out=out) for out in ("fp32", "fp16")] + [Int8(out=out) for out in ("fp32", "fp16")] + [
+EVERY = [family(out=out) for family in (Fp16, Fp16Dot, Int8) for out in ("fp32", "fp16")] + [
+    FpInt(weight_group=group, out=out) for group in (64, 128, 256, 512) for out in ("fp32", "fp16")] + [
     Anda(m=m, weight_group=group, out=out)
     for m in range(1, 17) for group in (64, 128, 256, 512) for out in ("fp32", "fp16")] + [
     family(m=m, round=round) for family in (Figna, Ifpu) for m in range(1, 17) for round in ("trunc", "nearest")]
@@ -32,7 +35,7 @@ EVERY = [Fp16(out=out) for out in ("fp32", "fp16")] + [Int8(out=out) for out in 
 
 def test_canonical_names_are_unique_and_parse_back() -> None:
     names = {scheme.name for scheme in EVERY}
-    assert len(names) == len(EVERY) == 196
+    assert len(names) == len(EVERY) == 206
     for scheme in EVERY:
         assert parse(scheme.name) == scheme
         for family in FAMILIES:
@@ -40,12 +43,13 @@ def test_canonical_names_are_unique_and_parse_back() -> None:
 
 
 def test_catalog_lists_every_short_name() -> None:
-    assert list(catalog()) == ["fp16", "int8", *(f"anda-m{m}" for m in range(1, 17)),
+    assert list(catalog()) == ["fp16", "fp16-dot4", "fp16-int4", "int8", *(f"anda-m{m}" for m in range(1, 17)),
                                "figna-m8", "figna-m11", "figna-m13", "ifpu"]
     for short, scheme in catalog().items():
         assert scheme.short == short
         assert parse(short) == scheme
-        assert (scheme.family, scheme.out, scheme.out_width) == (short.split("-")[0], "fp32", 32)
+        family = {"fp16-dot4": "fp16dot", "fp16-int4": "fpint"}.get(short, short.split("-")[0])
+        assert (scheme.family, scheme.out, scheme.out_width) == (family, "fp32", 32)
         assert scheme.source
         assert scheme.summary
 
@@ -59,13 +63,14 @@ def test_parse_overrides_choices_given_as_text() -> None:
 
 
 @pytest.mark.parametrize(("text", "choices", "message"), [
-    ("fp17", {}, "no scheme is called 'fp17'; there are fp16, int8, anda-m1"),
+    ("fp17", {}, "no scheme is called 'fp17'; there are fp16, fp16-dot4, fp16-int4, int8, anda-m1"),
     ("", {}, "no scheme is called ''"),
     ("anda-m17", {}, r"m of anda must be one of 1\.\.16, not 17"),
     ("anda-m0", {}, r"m of anda must be one of 1\.\.16, not 0"),
     ("figna-m17", {}, r"m of figna must be one of 1\.\.16, not 17"),
     ("int8", {"out": "bf16"}, "out of int8 must be one of fp32, fp16, not 'bf16'"),
     ("int8", {"m": 6}, "int8 has no choice 'm'; it has out"),
+    ("fp16-int4", {"weight_group": 32}, "weight_group of fpint must be one of 64, 128, 256, 512, not 32"),
     ("anda-m6", {"weight_group": "96"}, "weight_group of anda must be one of 64, 128, 256, 512, not 96"),
     ("anda-m6", {"weight_group": "many"}, "weight_group must be a whole number, not 'many'"),
     (Anda(m=6).name.replace("m6", "m20"), {}, r"m of anda must be one of 1\.\.16, not 20"),
@@ -89,7 +94,8 @@ def test_schemes_are_values() -> None:
 
 
 def test_k_multiple() -> None:
-    assert [scheme.k_multiple for scheme in (Fp16(), Int8(), Anda(), Figna(), Ifpu())] == [1, 1, 64, 64, 64]
+    assert [scheme.k_multiple for scheme in (Fp16(), Fp16Dot(), FpInt(), Int8(), Anda(), Figna(), Ifpu())] == [
+        1, 4, 128, 1, 64, 64, 64]
 
 
 def test_scheme_is_abstract() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gemmsmith.schemes import Anda, Figna, Fp16, Ifpu, Int8, Prealigned
+from gemmsmith.schemes import Anda, Figna, Fp16, Fp16Dot, FpInt, Ifpu, Int8, Prealigned
 from gemmsmith_sim.golden import for_scheme
 
 FP32_UNIT = 2.0**-24
@@ -19,6 +19,10 @@ def roundings(scheme: Any, k: int) -> int:
     """Roundings that a term passes at most on its way to the output."""
     if isinstance(scheme, Int8):
         return 3
+    if isinstance(scheme, Fp16Dot):
+        return 1 + 3 * 2 ** (24 - 22)  # three products of a group lose 2^-22 of the largest
+    if isinstance(scheme, FpInt):
+        return scheme.weight_group + 1 + -(-k // scheme.weight_group)
     if isinstance(scheme, Prealigned):
         return 2 + -(-k // 64)
     return k
@@ -27,8 +31,8 @@ def roundings(scheme: Any, k: int) -> int:
 @pytest.mark.parametrize("out", ["fp32", "fp16"])
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 5, 63), (16, 16, 64), (7, 33, 65), (40, 30, 1000), (2, 3, 5000)],
                          ids=str)
-@pytest.mark.parametrize("scheme", [Fp16(), Int8(), Anda(m=1), Anda(m=6), Anda(m=13, weight_group=64), Anda(m=16),
-                                    Figna(m=11), Ifpu()],
+@pytest.mark.parametrize("scheme", [Fp16(), Fp16Dot(), FpInt(), Int8(), Anda(m=1), Anda(m=6),
+                                    Anda(m=13, weight_group=64), Anda(m=16), Figna(m=11), Ifpu()],
                          ids=lambda s: s.short)
 def test_error_bound(scheme: Any, shape: tuple[int, int, int], out: str) -> None:
     """|o − Σ aw| ≤ ((1 + u)^n − 1) · Σ |aw| for n roundings of relative error u, plus float64's own error.
@@ -57,7 +61,7 @@ def test_anda_activations_are_truncated_by_less_than_one_ulp_of_their_group(m: i
     assert ((lost >= 0) & (lost < ulp)).all()
 
 
-@pytest.mark.parametrize("scheme", [Int8(), Anda()], ids=lambda s: s.short)
+@pytest.mark.parametrize("scheme", [FpInt(), Int8(), Anda()], ids=lambda s: s.short)
 def test_quantised_weights_are_rounded_by_at_most_half_a_step(scheme: Any) -> None:
     """Half a step, but for the largest code: the rounding of the scale moves the largest value's quotient a little.
 

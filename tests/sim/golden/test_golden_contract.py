@@ -10,13 +10,26 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from gemmsmith.schemes import Anda, Axis, Cadence, Figna, Fp16, Ifpu, Int8, Operand, Part, Scheme
+from gemmsmith.schemes import (
+    Anda,
+    Axis,
+    Cadence,
+    Figna,
+    Fp16,
+    Fp16Dot,
+    FpInt,
+    Ifpu,
+    Int8,
+    Operand,
+    Part,
+    Scheme,
+)
 from gemmsmith_sim.golden import Encoded, EncodeError, Golden, for_scheme
 from gemmsmith_sim.golden.base import Array, Layout
 from oracle import operands as hostile
 
-SCHEMES: list[Any] = [Fp16(), Int8(), Anda(m=1), Anda(m=6), Anda(m=16, weight_group=64, out="fp16"),
-                      Figna(m=11), Ifpu()]
+SCHEMES: list[Any] = [Fp16(), Fp16Dot(), FpInt(weight_group=64), Int8(), Anda(m=1), Anda(m=6),
+                      Anda(m=16, weight_group=64, out="fp16"), Figna(m=11), Ifpu()]
 every_scheme = pytest.mark.parametrize("scheme", SCHEMES, ids=lambda s: s.short)
 ONE = np.ones((2, 3), np.float32)
 
@@ -55,7 +68,8 @@ def test_float_dtypes_give_equal_codes(scheme: Any, dtype: type) -> None:
 def test_values_are_near_what_was_encoded(scheme: Any) -> None:
     golden = for_scheme(scheme)
     x = np.random.default_rng(2).uniform(-3, 3, (4, 150))
-    bits = {"fp16": (11, 11), "int8": (8, 8)}.get(scheme.family, (min(getattr(scheme, "m", 0), 11), 4))
+    bits = {"fp16": (11, 11), "fp16dot": (11, 11), "fpint": (11, 4), "int8": (8, 8)}.get(
+        scheme.family, (min(getattr(scheme, "m", 0), 11), 4))
     for encode, precision in zip((golden.encode_activations, golden.encode_weights), bits, strict=True):
         encoded = encode(x)
         assert encoded.values.dtype == np.float64
@@ -96,7 +110,7 @@ def test_what_is_not_finite_is_refused_with_its_position(scheme: Any, bad: float
 
 def test_what_does_not_fit_is_refused() -> None:
     x = np.array([[0.0, 65519.0], [0.0, -65520.0]])
-    for golden in (for_scheme(Fp16()), for_scheme(Anda())):
+    for golden in map(for_scheme, (Fp16(), Fp16Dot(), FpInt(), Anda())):
         assert golden.encode_activations(x[:1]).values[0, 1] > 60_000
         with pytest.raises(EncodeError, match=r"-65520.0 at row 1, column 1: beyond the largest FP16, 65504"):
             golden.encode_activations(x)
@@ -123,6 +137,8 @@ def test_what_is_no_float_matrix_is_refused(scheme: Any, x: Any, message: str) -
 
 
 def test_int8_refuses_a_k_that_its_sum_cannot_hold() -> None:
+    with pytest.raises(ValueError, match="K of fp16dot must be at most 131072"):
+        for_scheme(Fp16Dot()).encode_activations(np.ones((1, Fp16Dot.max_k + 1), np.float16))
     with pytest.raises(ValueError, match="K of int8 must be at most 131072"):
         for_scheme(Int8()).encode_activations(np.ones((1, Int8.max_k + 1), np.float16))
 
@@ -216,6 +232,26 @@ def packed(scheme: Scheme, axis: Axis, shape: tuple[int, int], *wanted: Operand)
 def test_fp16_packing(axis: Axis, name: str) -> None:
     encoded, (codes,) = packed(Fp16(), axis, (3, 5), operand(name, 16))
     assert codes == encoded.arrays["codes"].tolist()
+
+
+@pytest.mark.parametrize(("axis", "name"), [(Axis.ROW, "a_codes"), (Axis.COLUMN, "w_codes")])
+def test_fp16dot_packing(axis: Axis, name: str) -> None:
+    encoded, (codes,) = packed(Fp16Dot(), axis, (3, 9), operand(name, 64))
+    for row in range(3):
+        lanes = [field(word, i, 16) for word in codes[row] for i in range(4)]
+        assert lanes == [*encoded.arrays["codes"][row], 0, 0, 0]
+
+
+def test_fpint_packing() -> None:
+    scheme, k = FpInt(weight_group=64), 70
+    activations, (a,) = packed(scheme, Axis.ROW, (3, k), operand("a_code", 16))
+    weights, (w, scales) = packed(scheme, Axis.COLUMN, (3, k), operand("w_code", 4),
+                                  operand("w_scale", 16, Cadence.GROUP, part=Part.TAIL))
+    assert scales == weights.arrays["scales"].view(np.uint16).tolist()
+    for row in range(3):
+        assert a[row] == [*activations.arrays["codes"][row], *[0] * 58]
+        assert [field(word, 0, 4, signed=True) for word in w[row]] == [*weights.arrays["codes"][row], *[0] * 58]
+        assert max(w[row]) < 16
 
 
 @pytest.mark.parametrize("lanes", [1, 2, 3, 4, 16])
@@ -314,7 +350,9 @@ def test_pack_takes_the_matrix_s_own_operands_only() -> None:
 
 
 @pytest.mark.parametrize(("scheme", "wrong"), [
-    (Fp16(), operand("a_code", 32)), (Int8(), operand("a_codes", 12)), (Int8(), operand("a_scale", 16, Cadence.BLOCK)),
+    (Fp16(), operand("a_code", 32)), (Fp16Dot(), operand("a_codes", 32)), (FpInt(), operand("a_code", 32)),
+    (FpInt(), operand("w_code", 8)), (FpInt(), operand("w_scale", 32)),
+    (Int8(), operand("a_codes", 12)), (Int8(), operand("a_scale", 16, Cadence.BLOCK)),
     (Anda(), operand("a_plane", 32)), (Anda(), operand("a_exponent", 8)), (Anda(), operand("w_codes", 128)),
     (Anda(), operand("w_scale", 32)), (Figna(m=11), operand("a_codes", 14)), (Figna(m=11), operand("a_codes", 36)),
     (Figna(), operand("w_codes", 6)), (Ifpu(), operand("a_codes", 512, Cadence.GROUP)),
@@ -392,7 +430,7 @@ def test_a_family_has_one_golden_model() -> None:
 
 def test_a_family_without_golden_model_is_named() -> None:
     orphan = type("Orphan", (Sign,), {"family": "toyorphan"})
-    with pytest.raises(ValueError, match="'toyorphan' has no golden model; anda, figna, fp16, ifpu, int8"):
+    with pytest.raises(ValueError, match="'toyorphan' has no golden model; anda, figna, fp16, fp16dot, fpint, ifpu, int8"):
         for_scheme(orphan())
 
 

@@ -101,6 +101,26 @@ def test_output_roundings(x: float) -> None:
         assert bits(round_fp16(single)) == fp16_bits(round_to_ieee_fp16(Fraction(float(single))))
 
 
+def test_fp16dot_truncates_and_carries_exactly() -> None:
+    """Products of both signs whose last places are cut or not; sums of 3000 terms, in two parts, ascending or not."""
+    rng = np.random.default_rng(3)
+    x = rng.integers(0x5000, 0x7C00, (2, 3000)).astype(np.uint16) | rng.integers(0, 2, (2, 3000), np.uint16) << 15
+    x[1] = np.sort(x[1] & 0x7FFF)
+    y = rng.choice([0x7BFF, 0x0001, 0x8401, 0x3C01], (2, 3000)).astype(np.uint16)
+    check(Encoded(Fp16Dot(), Axis.ROW, x.shape, {"codes": x}), Encoded(Fp16Dot(), Axis.COLUMN, y.shape, {"codes": y}))
+
+
+def test_fp16dot_rounds_its_sum_once() -> None:
+    """2^24 + 1 ± 2^-48 and the tie between them; float64 cannot hold the sum before it is rounded."""
+    big, one, least = 0x6C00, 0x3C00, 0x0001
+    x = np.array([[big, 0, 0, 0, one, 0, 0, 0, least, 0, 0, 0]], np.uint16)
+    y = np.array([[big, 0, 0, 0, one, 0, 0, 0, last, 0, 0, 0] for last in (least, 0x8001, 0)], np.uint16)
+    a = Encoded(Fp16Dot(), Axis.ROW, x.shape, {"codes": x})
+    w = Encoded(Fp16Dot(), Axis.COLUMN, y.shape, {"codes": y})
+    assert for_scheme(Fp16Dot()).matmul(a, w).tolist() == [[2.0**24 + 2, 2.0**24, 2.0**24]]
+    check(a, w)
+
+
 def test_int8_product_at_the_flush_threshold() -> None:
     """18 631 · 1801 = 2²⁵ − 1: the exact product of these scales is 2⁻¹²⁶ − 2⁻¹⁵¹, a tie that rounds up."""
     codes = np.ones((2, 1), np.int8)

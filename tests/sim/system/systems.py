@@ -21,13 +21,16 @@ from gemmsmith_sim.golden import for_scheme
 MEMORY = 1 << 20
 BUILDS = {
     "fp16": {"rows": "2", "cols": "2", "axi_data_width": "64", "buffer_k": "32", "tail_share": "2"},
+    "fp16-dot4": {"rows": "2", "cols": "2", "axi_data_width": "64", "buffer_k": "32", "tail_share": "2"},
+    "fp16-int4": {"rows": "2", "cols": "2", "axi_data_width": "64", "buffer_k": "128"},
     "int8": {"rows": "2", "cols": "4", "axi_data_width": "128", "buffer_k": "64", "lanes": "4"},
     "anda-m6": {"rows": "2", "cols": "2", "axi_data_width": "128", "buffer_k": "64", "m_max": "8",
                 "axi_addr_width": "40"},
     "figna-m11": {"rows": "2", "cols": "2", "axi_data_width": "128", "buffer_k": "64", "lanes": "8"},
     "ifpu": {"rows": "2", "cols": "2", "axi_data_width": "128", "buffer_k": "128", "tail_share": "2"},
 }
-MODES = {"fp16": ("fp16",), "int8": ("int8",), "anda-m6": ("anda-m6", "anda-m1", "anda-m8", "anda-m3"),
+MODES = {"fp16": ("fp16",), "fp16-dot4": ("fp16-dot4",), "fp16-int4": ("fp16-int4",),
+         "int8": ("int8",), "anda-m6": ("anda-m6", "anda-m1", "anda-m8", "anda-m3"),
          "figna-m11": ("figna-m11",), "ifpu": ("ifpu",)}
 """Schemes that run on a build."""
 
