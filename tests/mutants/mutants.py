@@ -114,8 +114,8 @@ MUTANTS = (
            f"{_JOBS}::test_done_comes_after_the_last_output"),
     Mutant("rest-of-an-exponent-lost", "hw/gemmsmith/coprocessor/planes.py", "word.eq(word[WORD:]), second.eq(0)",
            "word.eq(0), second.eq(0)", f"{_COMPRESSING}::test_planes_and_exponents"),
-    Mutant("groups-filled-with-leftovers", "hw/gemmsmith/coprocessor/gather.py", "Mux(there, port.data, 0)", "port.data",
-           f"{_COMPRESSING}::test_gather"),
+    Mutant("groups-filled-with-leftovers", "hw/gemmsmith/coprocessor/gather.py", "Mux(there, port.data, 0)",
+           "port.data", f"{_COMPRESSING}::test_gather"),
     # Golden models.
     Mutant("golden-fused-group", "sim/gemmsmith_sim/golden/prealigned.py", ".astype(np.float32, copy=False) * scale",
            " * scale.astype(np.float64)", "tests/sim/golden/test_golden_oracle.py::test_product"),

@@ -28,12 +28,17 @@ def caught_layout(elements: int) -> data.StructLayout:
     return data.StructLayout({"codes": CODE_WIDTH * elements, "exponent": EXPONENT_WIDTH, "last": 1})
 
 
+def tree_registers(elements: int) -> int:
+    """Registers of a tree over ``elements`` exponents: one every two levels, and at least one."""
+    return max(1, -(-exact_log2(elements) // 2))
+
+
 class ExponentCatcher(wiring.Component):
     """The largest effective exponent of each group of 64 elements, handed out with every beat of the group.
 
-    A group that comes in one beat passes through a tree with a register in the middle and one at the end. One that
-    comes in several waits in a queue until its exponent is known, while the next one comes in; if a row ends
-    within a group, beats of zeros fill it up. One beat a cycle either way.
+    A beat passes through a tree with a register behind every other level. If a group comes in several beats, they then
+    wait in a queue until its exponent is known, while those of the next one come in; if a row ends within a group,
+    beats of zeros fill it up. One beat a cycle either way.
 
     Parameters
     ----------
@@ -52,40 +57,31 @@ class ExponentCatcher(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         if self._elements == GROUP:
-            self._in_one_beat(m)
+            tree = self._tree(m, self.i)
+            follow(m, tree, self.o, Value.cast(tree.payload))
         else:
             self._in_several_beats(m, GROUP // self._elements)
         return m
 
-    def _in_one_beat(self, m: Module) -> None:
-        half = _levels(_exponents(self.i.payload.codes), 3)
-        m.submodules.half = middle = Register(shape=data.StructLayout({
-            "beat": self.i.payload.shape(), "exponents": data.ArrayLayout(EXPONENT_WIDTH, len(half))}))
-        m.submodules.end = end = Register(shape=self.o.payload.shape())
-        whole, = _levels([middle.o.payload.exponents[k] for k in range(len(half))], 3)
-        follow(m, self.i, middle.i, Cat(self.i.payload, *half))
-        follow(m, middle.o, end.i, Cat(middle.o.payload.beat.codes, whole, middle.o.payload.beat.last))
-        wiring.connect(m, end.o, wiring.flipped(self.o))
+    def _tree(self, m: Module, source: Any) -> Any:
+        """A stream of caught_layout: the beats of ``source``, each with its largest exponent."""
+        codes, last = source.payload.codes, source.payload.last
+        exponents = [effective_exponent(codes.word_select(k, CODE_WIDTH)) for k in range(self._elements)]
+        for level in range(tree_registers(self._elements)):
+            largest = _pairs(_pairs(exponents))
+            m.submodules[f"tree{level}"] = register = Register(shape=data.StructLayout({
+                "codes": len(codes), "exponent": EXPONENT_WIDTH * len(largest), "last": 1}))
+            follow(m, source, register.i, Cat(codes, *largest, last))
+            source, codes, last = register.o, register.o.payload.codes, register.o.payload.last
+            exponents = [source.payload.exponent.word_select(k, EXPONENT_WIDTH) for k in range(len(largest))]
+        return source
 
     def _in_several_beats(self, m: Module, beats: int) -> None:
         bits = exact_log2(beats)
-        m.submodules.beat = beat = Register(shape=caught_layout(self._elements))
         m.submodules.codes = codes = Fifo(shape=CODE_WIDTH * self._elements, depth=beats + AHEAD)
         m.submodules.groups = groups = Fifo(
             shape=data.StructLayout({"exponent": EXPONENT_WIDTH, "last": 1}), depth=AHEAD // 2 + 1)
-        entered = Signal(bits)
-        filling = Signal()
-        ends = Signal()
-        offered = Mux(filling, 0, self.i.payload.codes)
-        largest, = _levels(_exponents(offered), exact_log2(self._elements))
-        m.d.comb += [
-            beat.i.valid.eq(self.i.valid | filling), self.i.ready.eq(beat.i.ready & ~filling),
-            ends.eq(filling | self.i.payload.last),
-            Value.cast(beat.i.payload).eq(Cat(offered, largest, ends)),
-        ]
-        with m.If(beat.i.valid & beat.i.ready):
-            m.d.sync += [entered.eq(entered + 1), filling.eq(ends & ~entered.all())]
-        self._collect(m, beat.o, codes.i, groups.i, bits)
+        self._collect(m, self._tree(m, self._filled(m, bits)), codes.i, groups.i, bits)
         left = Signal(bits)
         m.d.comb += [
             self.o.valid.eq(codes.o.valid & groups.o.valid), self.o.payload.codes.eq(codes.o.payload),
@@ -96,6 +92,20 @@ class ExponentCatcher(wiring.Component):
         ]
         with m.If(self.o.valid & self.o.ready):
             m.d.sync += left.eq(left + 1)
+
+    def _filled(self, m: Module, bits: int) -> Any:
+        """The beats that come in, and beats of zeros where a row ends within a group; ``last`` is with these too."""
+        filled = stream.Signature(self.i.payload.shape()).create()
+        entered = Signal(bits)
+        filling = Signal()
+        m.d.comb += [
+            filled.valid.eq(self.i.valid | filling), self.i.ready.eq(filled.ready & ~filling),
+            filled.payload.codes.eq(Mux(filling, 0, self.i.payload.codes)),
+            filled.payload.last.eq(filling | self.i.payload.last),
+        ]
+        with m.If(filled.valid & filled.ready):
+            m.d.sync += [entered.eq(entered + 1), filling.eq(filled.payload.last & ~entered.all())]
+        return filled
 
     def _collect(self, m: Module, beat: Any, codes: Any, groups: Any, bits: int) -> None:
         """Each beat into the queue of codes; with the last of a group its exponent into the queue of groups."""
@@ -112,15 +122,11 @@ class ExponentCatcher(wiring.Component):
             m.d.sync += [position.eq(position + 1), running.eq(largest)]
 
 
-def _exponents(codes: Value) -> list[Value]:
-    return [effective_exponent(codes.word_select(k, CODE_WIDTH)) for k in range(len(codes) // CODE_WIDTH)]
-
-
-def _levels(exponents: Sequence[Value], levels: int) -> list[Value]:
-    """The largest of each 2^``levels`` exponents."""
-    for _ in range(levels):
-        exponents = [larger(a, b) for a, b in zip(exponents[::2], exponents[1::2], strict=True)]
-    return list(exponents)
+def _pairs(exponents: Sequence[Value]) -> list[Value]:
+    """The larger of each two neighbours; a single one stays."""
+    if len(exponents) == 1:
+        return list(exponents)
+    return [larger(a, b) for a, b in zip(exponents[::2], exponents[1::2], strict=True)]
 
 
 def follow(m: Module, source: Any, sink: Any, payload: Value) -> None:

@@ -25,7 +25,7 @@ from gemmsmith.units.align import (
     not_finite,
     saturated,
 )
-from gemmsmith.units.catcher import ExponentCatcher, codes_layout, follow
+from gemmsmith.units.catcher import ExponentCatcher, codes_layout, follow, tree_registers
 from gemmsmith.units.corner import GROUP, CornerTurn, batch_layout, slice_layout
 
 
@@ -59,8 +59,8 @@ class Compressor(wiring.Component):
     saturated: Out(1), set from the cycle after a beat that held a code which is not finite, until ``clear`` or reset.
     clear: In(1).
 
-    Latency: the first plane of a batch follows its last beat by 5 cycles, and 64 / ``elements`` more where a group
-    comes in several beats.
+    Latency: the first plane of a batch follows its last beat by ``latency`` cycles: 6 for ``elements`` = 64. Where a
+    group comes in several beats it is read again, which takes 64 / ``elements`` more.
 
     Raises
     ------
@@ -85,6 +85,12 @@ class Compressor(wiring.Component):
     def lanes(self) -> int:
         """Groups of a batch, whose planes leave side by side."""
         return self._size * self._slice // GROUP
+
+    @property
+    def latency(self) -> int:
+        """Cycles from the last beat of a batch to its first plane, if nothing stalls."""
+        beats = GROUP // self.elements
+        return tree_registers(self.elements) + 3 + (beats + 1 if beats > 1 else 0)
 
     @property
     def _slice(self) -> int:

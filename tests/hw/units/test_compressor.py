@@ -55,15 +55,16 @@ def test_one_beat_a_cycle_for_every_length():
 
 
 def test_a_group_a_cycle_with_the_longest_mantissa():
-    """64 elements, 16 lanes, M = 16: 5 cycles from the last beat to the first plane of its batch, 15 to the last."""
-    assert cycles_of(64, 16, ((48,), 16)) == [48 + 5 + 15]
+    """64 elements, 16 lanes, M = 16: 6 cycles from the last beat to the first plane of its batch, 15 to the last."""
+    assert cycles_of(64, 16, ((48,), 16)) == [48 + 6 + 15]
 
 
-@pytest.mark.parametrize("elements", [1, 8])
-def test_latency_of_several_beats(elements):
-    """The last group is read again before its batch is complete."""
-    dut, beats_of_a_group = Compressor(elements=elements, m_max=8), GROUP // elements
-    assert cycles_of(elements, 8, ((dut.lanes,), 8)) == [dut.lanes * beats_of_a_group + beats_of_a_group + 5 + 7]
+@pytest.mark.parametrize(("elements", "latency"), [(1, 64 + 5), (8, 8 + 6), (32, 2 + 7), (64, 6)])
+def test_latency(elements, latency):
+    """Where a group comes in several beats, the last one is read again before its batch is complete."""
+    dut = Compressor(elements=elements, m_max=4)
+    assert dut.latency == latency
+    assert cycles_of(elements, 4, ((dut.lanes,), 4)) == [dut.lanes * GROUP // elements + latency + 3]
 
 
 def test_rows_follow_each_other_without_a_gap():
