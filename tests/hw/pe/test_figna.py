@@ -35,7 +35,8 @@ def test_groups_follow_each_other_as_scheduled(lanes, share, tail_loop, beats):
 
 @pytest.mark.parametrize(("options", "message"), [
     ({"lanes": 3}, "lanes must be a power of two from 1 to 64, not 3"),
-    ({"pipelined": 2}, "pipelined must be 0 or 1, not 2"), ({"tail_loop": 5}, "tail_loop must be one of 2, 3, 4, 8, not 5")])
+    ({"pipelined": 2}, "pipelined must be 0 or 1, not 2"),
+    ({"tail_loop": 5}, "tail_loop must be one of 2, 3, 4, 8, not 5")])
 def test_options_are_checked(options, message):
     with pytest.raises(ValueError, match=message):
         FignaElement(scheme=Figna(), **options)
