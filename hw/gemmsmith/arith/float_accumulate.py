@@ -126,7 +126,8 @@ def _next(stages: Stages, product: Value, exponent: Value, found: Sequence[Value
     byte = stages.wire("byte", _first(found))
     results: list[Value] = []
     for bit in range(4):
-        cases = [[_ahead(k - farthest - 1 + case) >> bit & 1 for k in range(16)] for case in range(8)]
+        cases = [[_ahead(k - farthest - 1 + case) >> bit & 1 for k in range(16)] for case in range(len(found))]
+        cases += [[int(bit == 3)] * 16] * (8 - len(found))  # the sum is zero
         words = [Const(sum(value << k for k, value in enumerate(case)), 16) for case in cases]
         results.append(_select([word.bit_select(index, 1) for word in words], byte))
     moved = (exponent + Cat(1 - byte))[:EXPONENT_WIDTH]

@@ -1,6 +1,6 @@
 """Operand buffer for words that lie in memory without containers; and the buffer that an operand wants."""
 
-from amaranth.hdl import Array, Cat, Module, Signal
+from amaranth.hdl import Array, Cat, Const, Module, Signal
 from amaranth.utils import exact_log2
 
 from gemmsmith.coprocessor.buffer import Buffer, OperandBuffer
@@ -40,13 +40,14 @@ class DenseBuffer(Buffer):
         for bank in range(self._banks):
             parts = []
             for part in range(units):
+                behind = unit > part if part < units - 1 else Const(0, 1)
                 write, read = self._memory(m, f"bank{bank}_unit{part}")
                 m.d.comb += [
                     write.addr.eq(Cat(self.write.address, write_slot)),
                     write.data.eq(self.write.data.word_select(part, self._unit)),
                     write.en.eq(self.write.valid & self.free & (self.write.bank == bank)),
                     # The word's second unit may be in the next row.
-                    read.addr.eq(Cat((row + (unit > part))[:row_bits], read_slot)),
+                    read.addr.eq(Cat((row + behind)[:row_bits], read_slot)),
                     read.en.eq(fetch),
                 ]
                 parts.append(read.data)

@@ -95,3 +95,9 @@ def test_ties_and_powers_of_two():
 def test_a_zero_product_changes_nothing():
     check([(1, 0x3C00, 0x3C00), (0, 0, 0x7BFF), (0, 0x8000, 0x8000), (0, 0xBC00, 0x3C00), (0, 0, 0x7BFF), (0, 1, 1),
            (1, 0, 0x7BFF), (0, 0, 0), (0, 1, 0x8001), (1, 0, 0)])
+
+
+def test_the_smallest_products_after_the_largest_cancelled():
+    """A sum of zero has no exponent that the next product could trail."""
+    products = [(0, 0x03FF, 0x03FF), (0, 0x0001, 0x8001), (0, 0x3555, 0x0155), (0, 0x3C01, 0x3C01), (0, 0x6555, 0x6555)]
+    check([term for product in products for term in ((1, 0x7BFF, 0x7BFF), (0, 0x7BFF, 0xFBFF), product, products[0])])

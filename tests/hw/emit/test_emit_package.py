@@ -87,7 +87,8 @@ def test_a_configuration_spells_everything_out():
     config = BuildConfig.resolve("anda-m6", {"rows": "2", "cols": "8", "m_max": "8", "weight_group": "64",
                                              "out": "fp16"})
     assert config.scheme == "anda-m6-g64-trunc-w_int4_sym-g64-s_fp16-acc_fp32_rne_ascending-ftz-out_fp16"
-    assert (config.name, config.tail_share, config.options) == ("anda_m6_coprocessor", 4, {"m_max": 8})
+    assert (config.name, config.tail_share, config.options) == (
+        "anda_m6_coprocessor", 4, {"m_max": 8, "tail_loop": 4, "planes": 1, "stages": 6})
     assert BuildConfig.load(config.to_json()) == config
 
 
@@ -97,7 +98,7 @@ def test_a_configuration_spells_everything_out():
     ("int8", {"color": "red"}, "int8 builds have no choice 'color'; there are"),
     ("int8", {"rows": "many"}, "rows must be a whole number, not 'many'"),
     ("int8", {"rows": "0"}, "rows: input should be greater than or equal to 1, not 0"),
-    ("int8", {"level": "chip"}, "level: input should be 'coprocessor', 'tile', 'pe' or 'core', not 'chip'"),
+    ("int8", {"level": "chip"}, "level: input should be 'coprocessor', 'tile', 'pe', 'core' or 'tail', not 'chip'"),
     ("int8", {"lanes": "3"}, "lanes must be a power of two"),
     ("int8", {"target": "lego"}, "target must be one of generic"),
     ("int8", {"cols": "6", "tail_share": "4"}, "tail_share must be a power of two that divides cols"),

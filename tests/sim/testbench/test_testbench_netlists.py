@@ -32,6 +32,9 @@ VARIANTS = [
     pytest.param("figna-m8", {"lanes": "4"}, marks=pytest.mark.slow),
     pytest.param("ifpu", {"m": "2", "stages": "3"}, marks=pytest.mark.slow),
     ("anda-m4", {"m_max": "4", "stages": "3"}),
+    pytest.param("fp16", {}, marks=pytest.mark.slow),
+    pytest.param("fp16-dot4", {}, marks=pytest.mark.slow),
+    pytest.param("fp16-int4", {"weight_group": "64"}, marks=pytest.mark.slow),
     pytest.param("int8", {"lanes": "1"}, marks=pytest.mark.slow),
     pytest.param("int8", {"lanes": "4"}, marks=pytest.mark.slow),
 ]
