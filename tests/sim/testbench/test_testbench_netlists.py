@@ -29,6 +29,7 @@ def test_mapped_netlist_equals_golden(scheme, target, tmp_path):
 
 VARIANTS = [
     ("anda-m4", {"m_max": "4", "stages": "3"}),
+    pytest.param("anda-m5", {"m_max": "6", "stages": "3", "planes": "2"}, marks=pytest.mark.slow),
     pytest.param("int8", {"lanes": "1"}, marks=pytest.mark.slow),
     pytest.param("int8", {"lanes": "4"}, marks=pytest.mark.slow),
 ]
