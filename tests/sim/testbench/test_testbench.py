@@ -77,6 +77,7 @@ BUILDS = {
     "int8-coprocessor": ("int8", {"rows": "2", "cols": "2"}),
     "anda-tile": ("anda-m6", {"rows": "2", "cols": "2", "level": "tile"}),
     "anda-coprocessor": ("anda-m6", {"rows": "2", "cols": "4", "axi_data_width": "64", "out": "fp16"}),
+    "anda-pairs-coprocessor": ("anda-m6", {"rows": "2", "cols": "2", "planes": "2", "stages": "0", "tail_loop": "2"}),
     "fp16-coprocessor": ("fp16", {"rows": "2", "cols": "2", "axi_addr_width": "40"}),
     "fp16-tile": ("fp16", {"rows": "2", "cols": "2", "level": "tile"}),
     "int8-pe": ("int8", {"level": "pe"}),

@@ -35,6 +35,7 @@ VARIANTS = [
     pytest.param("fp16", {}, marks=pytest.mark.slow),
     pytest.param("fp16-dot4", {}, marks=pytest.mark.slow),
     pytest.param("fp16-int4", {"weight_group": "64"}, marks=pytest.mark.slow),
+    pytest.param("anda-m5", {"m_max": "6", "stages": "3", "planes": "2"}, marks=pytest.mark.slow),
     pytest.param("int8", {"lanes": "1"}, marks=pytest.mark.slow),
     pytest.param("int8", {"lanes": "4"}, marks=pytest.mark.slow),
 ]
