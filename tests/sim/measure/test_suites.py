@@ -229,5 +229,6 @@ def test_a_suite_is_measured(tiny):
     assert record.failures == []
     for row in record.units:
         assert all(row.area[part] > 0 for part in ("core", "tail", "results", "array"))
-        assert abs(row.apart_to_flat - 1) < 0.1
+        # Boundaries cost something (fp16's edges and the feeder most), but no part is lost or counted twice.
+        assert 1 <= row.apart_to_flat < 1.25
     assert record.units[2].relative["fp16"].area_efficiency > 4
