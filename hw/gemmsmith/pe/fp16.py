@@ -22,7 +22,7 @@ EXPONENT = 6
 """Bits of an operand's exponent, counted from that of the smallest subnormal: 0..40 (−10 + 10 … 30 + 10)."""
 SMALLEST = 10
 """What makes the exponent of a normalized subnormal positive."""
-MULTIPLY_CUTS = ("level_3",)
+MULTIPLY_CUTS = ("level_2",)
 """The multiplier's tree of six rows is registered behind its last level: the accumulator is slower than all of it."""
 HALF_STAGES = 2
 
