@@ -23,7 +23,7 @@ EXPONENT = 6
 SMALLEST = 10
 """What makes the exponent of a normalized subnormal positive."""
 MULTIPLY_CUTS = ("level_2",)
-"""The multiplier's tree of six rows is registered behind its last level: the accumulator is slower than all of it."""
+"""Where the multiplier's tree of six rows is registered, once: the accumulator is slower than all of it."""
 HALF_STAGES = 2
 
 
