@@ -62,6 +62,8 @@ class Buffer(Component):
         If a parameter is not as said above.
     """
 
+    _MustUse__silence = True  # also made only to be read: by reports
+
     def __init__(self, *, width: int, banks: int, bus_width: int, slot_words: int, **members: Any):
         if banks < 1:
             raise ValueError(f"banks must be positive, not {banks!r}")
