@@ -199,16 +199,16 @@ def test_what_limits_a_product():
 
 
 def test_traffic_by_hand():
-    """Anda, M = 6, on a 2 × 4 array: 3 rows of A for each of 2 blocks of columns, 5 rows of W for each of 2 of rows."""
+    """Anda, M = 6, on a 2 × 4 array: 3 rows of A, which stay for both blocks of columns, 5 of W for each of 2 of rows."""
     config = BuildConfig.resolve("anda-m6", LARGER["anda-m6"])
     found = cost(config, m=3, n=5, k=128)
     a, w = 2 * 7 * 8 + 16, 2 * 32 + 16  # planes and exponents, codes and scales, in whole bus words of 16 bytes
-    assert found.bytes_read == 2 * 3 * a + 2 * 5 * w
+    assert found.bytes_read == 3 * a + 2 * 5 * w
     assert found.bytes_written == 3 * 5 * 4
-    assert found.ideal_bytes_read == (2 * 3 * 128 * (6 + 1 + 5 / 64) + 2 * 5 * 128 * (4 + 16 / 128)) / 8
+    assert found.ideal_bytes_read == (3 * 128 * (6 + 1 + 5 / 64) + 2 * 5 * 128 * (4 + 16 / 128)) / 8
     plane = found.buffers[0]
     assert (plane.operand, plane.memories, plane.words) == ("a_plane", 2, 4 * 14 * 2)
-    assert plane.bits_written == 2 * 3 * 2 * 7 * 64
+    assert plane.bits_written == 3 * 2 * 7 * 64
     assert plane.bits_read == 4 * 14 * 2 * 128, "a memory word of 128 bits for each plane of 64"
     assert found.worked == 4 * 14 * (8 * 64 / 7)
     assert found.utilisation == 3 * 5 * 128 / (8 * 64 / 7 * found.cycles)

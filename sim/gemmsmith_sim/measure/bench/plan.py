@@ -96,7 +96,7 @@ class Plan:
         error = outcomes[_error(unit)].value
         cycles = {gemm: outcomes[name].value for gemm in self.gemms if (name := _cycles(unit, gemm)) in outcomes}
         # By reason: what failed first is told, not what needed it.
-        jobs = [*self._unit_jobs(unit), *flow.jobs(unit)]
+        jobs = [*flow.jobs(unit), *self._unit_jobs(unit)]
         failures = {outcomes[job.name].failure: job.name for job in reversed(jobs)}
         return Row(unit=unit.text, scheme=config.scheme, level=config.level, options=config.options, rows=config.rows,
                    cols=config.cols, target=flow.target, variant=flow.variant, macs_per_cycle=unit.macs_per_cycle,
