@@ -199,7 +199,7 @@ def test_what_limits_a_product():
 
 
 def test_traffic_by_hand():
-    """Anda, M = 6, on a 2 × 4 array: 3 rows of A, which stay for both blocks of columns, 5 of W for each of 2 of rows."""
+    """Anda, M = 6, on a 2 × 4 array: 3 rows of A, which stay for both blocks of columns; 5 of W for both of rows."""
     config = BuildConfig.resolve("anda-m6", LARGER["anda-m6"])
     found = cost(config, m=3, n=5, k=128)
     a, w = 2 * 7 * 8 + 16, 2 * 32 + 16  # planes and exponents, codes and scales, in whole bus words of 16 bytes
