@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from gemmsmith.coprocessor import EVENTS, Coprocessor
 from gemmsmith.coprocessor.registers import MANTISSA_WIDTH, constant_registers
 from gemmsmith.pe import ProcessingElement, for_scheme
-from gemmsmith.schemes import Anda, Operand, Scheme
+from gemmsmith.schemes import Anda, Axis, Operand, Scheme
 from gemmsmith_sim.driver.compressed import CompressedLayout
 from gemmsmith_sim.golden import Encoded
 from gemmsmith_sim.golden import for_scheme as golden_for
+from gemmsmith_sim.golden.base import MATRICES
 
 Bytes = NDArray[np.uint8]
 _DONE, _START, _ABORT = 1, 1, 2
@@ -57,10 +58,11 @@ class Counters:
 
 @dataclass(frozen=True)
 class Placed:
-    """Operands of one matrix in the device's memory: name → (address, stride)."""
+    """Operands of one matrix in the device's memory: name → (address, stride), and how they lie there."""
 
     encoded: Encoded
     where: Mapping[str, tuple[int, int]]
+    operands: tuple[Operand, ...]
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -107,7 +109,7 @@ class Driver:
         operands = pe.select(encoded.axis, None)
         packed = golden_for(encoded.scheme).pack(encoded, operands)
         return Placed(encoded, {o.name: self.place_bytes(
-            o, packed[o.name], self.device.plan.stride(o, groups=groups, mode=pe.mode)) for o in operands})
+            o, packed[o.name], self.device.plan.stride(o, groups=groups, mode=pe.mode)) for o in operands}, operands)
 
     def load_weights(self, w: Encoded) -> Placed:
         """Puts weights into memory, where they stay."""
@@ -155,7 +157,8 @@ class Driver:
         self.outputs += m * n
         planes, packed = (self.transport.memory[address:address + m * stride].reshape(m, stride)
                           for address, stride in (o, exponents))
-        return Placed(layout.decode(to, planes, packed), {"a_plane": o, "a_exponent": exponents})
+        return Placed(layout.decode(to, planes, packed), {"a_plane": o, "a_exponent": exponents},
+                      for_scheme(to).select(Axis.ROW, None))
 
     def begin(self, a: Encoded, w: Encoded | Placed) -> None:
         """Starts a product and does not wait for it: ``finish`` does, or a reset ends it."""
@@ -175,6 +178,10 @@ class Driver:
                               f"weights {weights.scheme.short} of K = {weights.shape[1]}")
         pe = self._element(activations.scheme)
         placed_a = a if isinstance(a, Placed) else self.place(a)
+        for placed, axis in ((placed_a, Axis.ROW), (placed_w, Axis.COLUMN)):
+            if placed.operands != pe.select(axis, None):
+                raise DriverError(f"{placed.encoded.scheme.short} {MATRICES[axis]} do not lie in memory as the "
+                                  "co-processor reads them: they were placed for another build")
         return {**placed_a.where, **placed_w.where}, {
             "m": activations.shape[0], "n": weights.shape[0], "groups": pe.groups(activations.shape[1]),
             "mode": pe.mode}

@@ -95,6 +95,17 @@ def test_a_chain_of_products():
         np.testing.assert_array_equal(bits(driver.matmul(placed, w)), bits(expected))
 
 
+def test_a_device_that_reads_planes_otherwise_refuses_them():
+    """With two planes a cycle they lie in another order; the product would be wrong."""
+    rng = np.random.default_rng(39)
+    driver = verilator()
+    placed = driver.matmul_compressed(*operands(rng, SCHEME, 2, 64, 64), to=SCHEME)
+    config = BuildConfig.resolve("anda-m6", {"out": "fp16", "rows": "1", "cols": "1", "planes": "2"})
+    with PySimBackend(config.coprocessor(), memory_bytes=1 << 14) as backend, \
+            pytest.raises(DriverError, match="anda-m6 activations do not lie in memory as the co-processor reads them"):
+        Driver(backend, config.coprocessor()).matmul(placed, operands(rng, SCHEME, 1, 3, 64)[1])
+
+
 def test_nothing_around_the_outputs_is_touched():
     rng = np.random.default_rng(34)
     driver = verilator()
