@@ -28,7 +28,7 @@ MUTANTS = (
            "^ (sign & (below | ended.replicate(lanes)))",
            f"{_ANDA}::test_a_negative_zero_is_zero"),
     Mutant("golden-zero-keeps-its-sign", "sim/gemmsmith_sim/golden/anda.py", "[groups < 0, mantissa_bits]",
-           "[groups <= 0, mantissa_bits]", "tests/sim/golden/test_golden_contract.py::test_anda_activation_packing"),
+           "[groups <= 0, mantissa_bits]", "tests/sim/golden/test_golden_packing.py::test_anda_activation_packing"),
     # Shares of a core in an array, and the pace of its blocks.
     Mutant("column-edges-shared-by-columns", "sim/gemmsmith_sim/measure/suites/share.py",
            'per_core["column_edge"] /= rows', 'per_core["column_edge"] /= cols',
@@ -54,7 +54,7 @@ MUTANTS = (
            "tests/hw/pe/test_ifpu.py::test_groups_follow_each_other_as_scheduled"),
     Mutant("golden-lanes-bits-reversed", "sim/gemmsmith_sim/golden/prealigned.py",
            "np.arange(width, dtype=codes.dtype)", "np.arange(width, dtype=codes.dtype)[::-1]",
-           "tests/sim/golden/test_golden_contract.py::test_figna_packing"),
+           "tests/sim/golden/test_golden_packing.py::test_figna_packing"),
     Mutant("last-digit-not-negative", "hw/gemmsmith/arith/serial.py", "shifted, first, last)",
            "shifted, first, self.last & 0)",
            "tests/hw/arith/test_serial.py::test_accumulator_left_aligns_the_exact_sum"),

@@ -1,0 +1,18 @@
+"""Schemes and operands that the tests of golden models share."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gemmsmith.schemes import Anda, Axis, Cadence, Figna, Fp16, Fp16Dot, FpInt, Ifpu, Int8, Operand
+
+SCHEMES: list[Any] = [Fp16(), Fp16Dot(), FpInt(weight_group=64), Int8(), Anda(m=1), Anda(m=6),
+                      Anda(m=16, weight_group=64, out="fp16"), Figna(m=11), Ifpu()]
+every_scheme = pytest.mark.parametrize("scheme", SCHEMES, ids=lambda s: s.short)
+ONE = np.ones((2, 3), np.float32)
+
+
+def operand(name: str, width: int, cadence: Cadence = Cadence.BEAT, **more: Any) -> Operand:
+    return Operand(name=name, axis=Axis.ROW if name.startswith("a_") else Axis.COLUMN, width=width, cadence=cadence,
+                   **more)
