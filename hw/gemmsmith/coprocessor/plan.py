@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import gcd
 
 from gemmsmith.pe import ProcessingElement
@@ -29,7 +30,7 @@ class Plan:
         if self.buffer_k < 1:
             raise ValueError(f"buffer_k must be at least 1, not {self.buffer_k!r}")
 
-    @property
+    @cached_property
     def groups(self) -> int:
         """Groups of a chunk, a power of two."""
         least = [1, -(-self.buffer_k // self.pe.group)]

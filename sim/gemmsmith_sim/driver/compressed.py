@@ -7,26 +7,26 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gemmsmith.formats import AndaFormat
 from gemmsmith.schemes import Anda, Axis
 from gemmsmith_sim.golden import Encoded
 
 GROUP = Anda.group
 PLANE_BYTES = 8
-EXPONENT_BITS = 5
+EXPONENT_BITS = AndaFormat.EXPONENT_WIDTH
 
 
 @dataclass(frozen=True)
 class CompressedLayout:
-    """Memory of (rows, columns) outputs as Anda mantissas of ``m`` bits, on a bus of ``bus_bytes``.
+    """Memory of (rows, columns) outputs as Anda mantissas of ``m`` bits.
 
     A row is ⌈columns/64⌉ groups of m + 1 planes of 64 bits: signs, then the mantissas' planes, most significant first.
-    Its exponents, 5 bits each, lie apart, densely packed from the lowest bit on. Strides are whole bus words.
+    Its exponents, 5 bits each, lie apart, densely packed from the lowest bit on.
     """
 
     rows: int
     columns: int
     m: int
-    bus_bytes: int
 
     @property
     def groups(self) -> int:
@@ -34,23 +34,10 @@ class CompressedLayout:
         return -(-self.columns // GROUP)
 
     @property
-    def stride(self) -> int:
-        """Bytes from one row of planes to the next."""
-        return self._whole(self.groups * (self.m + 1) * PLANE_BYTES)
-
-    @property
-    def exponent_stride(self) -> int:
-        """Bytes from one row of exponents to the next."""
-        return self._whole(-(-self.groups * EXPONENT_BITS // 8))
-
-    @property
     def bytes_written(self) -> int:
         """Bytes that the co-processor writes: exponents leave in words of 64 bits."""
         exponent_words = -(-self.groups * EXPONENT_BITS // (8 * PLANE_BYTES))
         return self.rows * PLANE_BYTES * (self.groups * (self.m + 1) + exponent_words)
-
-    def _whole(self, size: int) -> int:
-        return -(-size // self.bus_bytes) * self.bus_bytes
 
     def decode(self, scheme: Anda, planes: NDArray[np.uint8], exponents: NDArray[np.uint8]) -> Encoded:
         """The activations that ``planes`` (rows, stride) and ``exponents`` (rows, exponent_stride) hold."""

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gemmsmith.coprocessor import EVENTS, Coprocessor
+from gemmsmith.coprocessor import EVENTS, Coprocessor, Plan
 from gemmsmith.coprocessor.registers import MANTISSA_WIDTH, constant_registers
 from gemmsmith.pe import ProcessingElement, for_scheme
 from gemmsmith.schemes import Anda, Axis, Operand, Scheme
@@ -142,9 +142,10 @@ class Driver:
             raise DriverError(f"the co-processor compresses outputs to {self.device.compress or 'no'} mantissa bits at "
                               f"most (compress=), not to {to.m}")
         m, n = a.shape[0], w.shape[0]
-        layout = CompressedLayout(m, n, to.m, self.device.plan.bus_width // 8)
-        o = self._allocate(m * layout.stride), layout.stride
-        exponents = self._allocate(m * layout.exponent_stride), layout.exponent_stride
+        pe = for_scheme(to)
+        operands, plan = pe.select(Axis.ROW, None), Plan(pe, self.device.plan.bus_width, self.device.plan.buffer_k)
+        strides = [plan.stride(operand, groups=pe.groups(n), mode=pe.mode) for operand in operands]
+        o, exponents = ((self._allocate(m * stride), stride) for stride in strides)
         mark = self._free
         try:
             where, sizes = self._prepare(a, w)
@@ -157,8 +158,8 @@ class Driver:
         self.outputs += m * n
         planes, packed = (self.transport.memory[address:address + m * stride].reshape(m, stride)
                           for address, stride in (o, exponents))
-        return Placed(layout.decode(to, planes, packed), {"a_plane": o, "a_exponent": exponents},
-                      for_scheme(to).select(Axis.ROW, None))
+        return Placed(CompressedLayout(m, n, to.m).decode(to, planes, packed), {"a_plane": o, "a_exponent": exponents},
+                      operands)
 
     def begin(self, a: Encoded, w: Encoded | Placed) -> None:
         """Starts a product and does not wait for it: ``finish`` does, or a reset ends it."""

@@ -56,7 +56,7 @@ def check_compressed(driver, rng, scheme, size, to) -> Placed:
     want = for_scheme(to).encode_activations(for_scheme(scheme).matmul(a, w))
     for name, array in want.arrays.items():
         np.testing.assert_array_equal(placed.encoded.arrays[name], array, err_msg=name)
-    layout = CompressedLayout(*size[:2], to.m, driver.device.plan.bus_width // 8)
+    layout = CompressedLayout(*size[:2], to.m)
     assert driver.total.bytes_written - before.bytes_written == layout.bytes_written > 0
     return placed
 
