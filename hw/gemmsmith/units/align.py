@@ -8,7 +8,11 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-CODE_WIDTH, EXPONENT_WIDTH, SIGNIFICAND_WIDTH = 16, 5, 11
+from gemmsmith.arith.round import FP16
+from gemmsmith.formats import AndaFormat
+
+CODE_WIDTH, SIGNIFICAND_WIDTH = FP16.width, FP16.precision
+EXPONENT_WIDTH = AndaFormat.EXPONENT_WIDTH
 LARGEST = Const(0x7BFF, 15)
 """The largest finite FP16, 65504, without its sign."""
 

@@ -10,9 +10,10 @@ from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for, exact_log2
 
+from gemmsmith.schemes import Anda
 from gemmsmith.units.align import EXPONENT_WIDTH
 
-GROUP = 64
+GROUP = Anda.group
 
 
 def slice_layout(width: int, planes: int) -> data.StructLayout:
