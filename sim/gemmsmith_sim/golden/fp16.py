@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gemmsmith.schemes import Axis, Fp16, Operand
+from gemmsmith.schemes import Axis, Fp16, Operand, Scheme
 from gemmsmith_sim.golden.base import Array, Encoded, Golden, Layout, expect, little_endian, to_fp16, unknown
 from gemmsmith_sim.golden.floats import fp16_values
 
+S = TypeVar("S", bound=Scheme)
 BLOCK_ROWS = 128
 BLOCK_OUTPUTS = 1 << 16
 """Accumulators that are updated together: they and the products of one k fit a level-2 cache."""
 
 
-class Fp16Golden(Golden[Fp16]):
+class HalfGolden(Golden[S]):
     """Arrays, for activations and weights alike:
 
     - ``codes``: uint16 (rows, K), FP16 codes.
-
-    Operands: ``a_code`` and ``w_code``, one 16-bit code per beat.
     """
-
-    family = "fp16"
 
     def layout(self, axis: Axis, shape: tuple[int, int]) -> Layout:
         return {"codes": (np.uint16, shape)}
@@ -34,6 +32,12 @@ class Fp16Golden(Golden[Fp16]):
 
     def decode(self, encoded: Encoded) -> NDArray[np.float64]:
         return fp16_values(encoded.arrays["codes"]).astype(np.float64)
+
+
+class Fp16Golden(HalfGolden[Fp16]):
+    """Operands: ``a_code`` and ``w_code``, one 16-bit code per beat."""
+
+    family = "fp16"
 
     def product(self, a: Encoded, w: Encoded) -> NDArray[np.float32]:
         left = _by_k(a)

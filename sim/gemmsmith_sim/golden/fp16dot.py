@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gemmsmith.schemes import Axis, Fp16Dot, Operand
-from gemmsmith_sim.golden.base import Array, Encoded, Golden, Layout, expect, little_endian, pad_k, to_fp16, unknown
+from gemmsmith_sim.golden.base import Encoded, Layout, expect, little_endian, pad_k, unknown
 from gemmsmith_sim.golden.floats import fp16_values
+from gemmsmith_sim.golden.fp16 import HalfGolden
 
 LANES = Fp16Dot.group
 BLOCK_ROWS = 64
@@ -23,13 +24,8 @@ HIGH = 2.0**-4
 """High parts are multiples of this; 2⁴⁹ bounds their sums, which float64 therefore holds."""
 
 
-class Fp16DotGolden(Golden[Fp16Dot]):
-    """Arrays, for activations and weights alike:
-
-    - ``codes``: uint16 (rows, K), FP16 codes.
-
-    Operands: ``a_codes`` and ``w_codes``, 64 bits per beat, code k = 4 · beat + i in bits 16i+15..16i.
-    """
+class Fp16DotGolden(HalfGolden[Fp16Dot]):
+    """Operands: ``a_codes`` and ``w_codes``, 64 bits per beat, code k = 4 · beat + i in bits 16i+15..16i."""
 
     family = "fp16dot"
 
@@ -37,13 +33,7 @@ class Fp16DotGolden(Golden[Fp16Dot]):
         if shape[1] > self.scheme.max_k:
             raise ValueError(f"K of fp16dot must be at most {self.scheme.max_k}, not {shape[1]}: "
                              "the accumulator has 98 bits")
-        return {"codes": (np.uint16, shape)}
-
-    def encode(self, axis: Axis, values: Array) -> dict[str, Array]:
-        return {"codes": to_fp16(axis, values)}
-
-    def decode(self, encoded: Encoded) -> NDArray[np.float64]:
-        return fp16_values(encoded.arrays["codes"]).astype(np.float64)
+        return super().layout(axis, shape)
 
     def product(self, a: Encoded, w: Encoded) -> NDArray[np.float32]:
         left, right = _by_k(a), w.keep("by_k", lambda: _by_k(w))

@@ -33,10 +33,15 @@ def encode_int4(values: Array, *, group: int) -> dict[str, Array]:
 
 def check_int4(codes: NDArray[np.int8], scales: NDArray[np.float16], *, family: str) -> None:
     """Raise ``ValueError`` for a code outside −8..7, or a scale that is not a positive normal number."""
-    if codes.min() < SMALLEST_CODE or codes.max() > LARGEST_CODE:
-        raise ValueError(f"weights must be {SMALLEST_CODE}..{LARGEST_CODE}, not {codes.min()}..{codes.max()}")
+    check_range("weights", codes, SMALLEST_CODE, LARGEST_CODE)
     if not ((scales >= FP16_SMALLEST_NORMAL) & np.isfinite(scales)).all():
         raise ValueError(f"scales of {family} weights must be positive normal FP16 numbers")
+
+
+def check_range(name: str, codes: Array, low: int, high: int) -> None:
+    """Raise ``ValueError`` for a code outside ``low`` … ``high``."""
+    if codes.min() < low or codes.max() > high:
+        raise ValueError(f"{name} must be {low}..{high}, not {codes.min()}..{codes.max()}")
 
 
 def per_element(per_group: Array, size: int, shape: tuple[int, int]) -> NDArray[np.float64]:

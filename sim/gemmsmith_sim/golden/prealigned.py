@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gemmsmith.schemes import Axis, Operand, Prealigned
 from gemmsmith_sim.golden.base import Array, Encoded, Golden, Layout, expect, little_endian, pad_k, to_fp16
 from gemmsmith_sim.golden.floats import FP16_MAX_EXPONENT, saturate_fp16
-from gemmsmith_sim.golden.int4 import check_int4, encode_int4, per_element
+from gemmsmith_sim.golden.int4 import check_int4, check_range, encode_int4, per_element
 
 P = TypeVar("P", bound=Prealigned)
 GROUP = Prealigned.group
@@ -53,8 +53,8 @@ class PrealignedGolden(Golden[P]):
     def check(self, encoded: Encoded) -> None:
         if encoded.axis is Axis.ROW:
             largest = (1 << self.scheme.m) - 1
-            _within("mantissas", encoded.arrays["codes"], -largest, largest)
-            _within("exponents", encoded.arrays["exponents"], 1, FP16_MAX_EXPONENT)
+            check_range("mantissas", encoded.arrays["codes"], -largest, largest)
+            check_range("exponents", encoded.arrays["exponents"], 1, FP16_MAX_EXPONENT)
             return
         check_int4(**encoded.arrays, family=self.scheme.family)
 
@@ -155,8 +155,3 @@ def _accumulate(left: Array, right: Array, scales: NDArray[np.float32]) -> NDArr
     for x, y, scale in zip(left, right, scales, strict=False):
         acc += (x @ y.T).astype(np.float32, copy=False) * scale
     return acc
-
-
-def _within(name: str, codes: Array, low: int, high: int) -> None:
-    if codes.min() < low or codes.max() > high:
-        raise ValueError(f"{name} must be {low}..{high}, not {codes.min()}..{codes.max()}")
