@@ -7,7 +7,6 @@ where weights are recoded, once for all dot products with the same weights.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
@@ -15,6 +14,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from gemmsmith.arith.tech import leaf
+from gemmsmith.arith.tech.portable import balanced_sum
 
 WEIGHT = 4
 """Bits of a weight."""
@@ -66,18 +66,10 @@ class DigitRecoder(wiring.Component):
                 digits.high_two.eq((w[2] == carry) & (w[3] != carry)),
                 digits.high_negative.eq(w[3]),
             ]
-        low = count([self.digits[lane].minus for lane in range(self.lanes)])
-        high = count([self.digits[lane].high_negative for lane in range(self.lanes)])
+        low = balanced_sum([self.digits[lane].minus for lane in range(self.lanes)])
+        high = balanced_sum([self.digits[lane].high_negative for lane in range(self.lanes)])
         m.d.comb += self.ones.eq(low + (high << 2))
         return m
-
-
-def count(bits: Sequence[Value]) -> Value:
-    """How many of ``bits`` are set."""
-    terms = list(bits)
-    while len(terms) > 1:
-        terms = [a + b for a, b in zip(terms[::2], terms[1::2], strict=False)] + terms[len(terms) & ~1:]
-    return terms[0]
 
 
 class DigitAccumulator(wiring.Component):

@@ -190,10 +190,17 @@ def unpack(stages: Stages, code: Signal, shape: FloatShape) -> Factor:
         fraction, exponent = stages("leading", fraction=fraction, exponent=exponent)
         return Factor(*stages(
             "factors", significand=Cat(fraction, exponent.any()), exponent=exponent, infinite=exponent.all()))
-    saturated = exponent.all()
-    significand = Cat(fraction | saturated.replicate(len(fraction)), exponent.any())
+    significand, finite = finite_half(code)
     normalized, zeros, finite = normalize(
-        Stages(stages.module, ("coarse",) if stages.cuts("leading") else ()), significand,
-        finite=Cat(exponent[0] & ~saturated | ~exponent.any(), exponent[1:]))
+        Stages(stages.module, ("coarse",) if stages.cuts("leading") else ()), significand, finite=finite)
     normalized, finite, zeros = stages("factors", significand=normalized, finite=finite, zeros=zeros)
     return Factor(normalized, finite - zeros, Const(0, 1))
+
+
+def finite_half(code: Value) -> tuple[Value, Value]:
+    """Significand, not normalized, and exponent, at least 1, of an FP16 code, whose sign may be left out; codes with
+    exponent 31 read as the largest finite number."""
+    fraction, exponent = code[:FP16.fraction_bits], code[FP16.fraction_bits:FP16.width - 1]
+    saturated = exponent.all()
+    significand = Cat(fraction | saturated.replicate(len(fraction)), exponent.any())
+    return significand, Cat(exponent[0] & ~saturated | ~exponent.any(), exponent[1:])

@@ -7,7 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from gemmsmith.arith.float_convert import IntToFloat
-from gemmsmith.arith.float_multiply import multiply_digits, recode_digits
+from gemmsmith.arith.float_multiply import finite_half, multiply_digits, recode_digits
 from gemmsmith.arith.float_stages import Stages, check_stages
 from gemmsmith.arith.round import FP16, FP32
 
@@ -68,11 +68,7 @@ class ScaleInteger(wiring.Component):
         m = Module()
         places = _PLACES[self._stages]
         stages = Stages(m, places)
-        fraction, field = self.scale[:FP16.fraction_bits], self.scale[FP16.fraction_bits:]
-        saturated = field.all()
-        significand = Cat(fraction | saturated.replicate(len(fraction)), field.any())
-        # Exponents 0 and 31 count as 1 and 30.
-        finite = Cat((field[0] & ~saturated) | ~field.any(), field[1:])
+        significand, finite = finite_half(self.scale)
         digits, factor, up, exponent = stages(
             "digits",
             digits=recode_digits(significand),

@@ -30,7 +30,11 @@ def cuts(levels: int, stages: int) -> tuple[int, ...]:
     """The levels, counted from 1, behind which ``stages`` registers stand, the last one behind the last level.
 
     Neighbouring stages differ by a level at most; the longer ones come first, where words are shorter.
+
+    Raises ``ValueError`` if there are fewer levels than stages.
     """
+    if stages not in range(levels + 1):
+        raise ValueError(f"stages must be 0..{levels}, not {stages!r}")
     return tuple(-(-levels * k // stages) for k in range(1, stages + 1))
 
 

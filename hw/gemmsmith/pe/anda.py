@@ -55,8 +55,7 @@ class AndaElement(PrealignedElement):
             raise ValueError(f"m_max must be 1..16, not {m_max!r}")
         if scheme.m > m_max:
             raise ValueError(f"m_max must be at least the scheme's m = {scheme.m}, not {m_max!r}")
-        if stages not in range(levels(LANES) + 1):
-            raise ValueError(f"stages must be 0..{levels(LANES)}, not {stages!r}")
+        self.cuts = cuts(levels(LANES), stages)
         check_planes(planes)
         codes = Operand(name="a_plane", axis=Axis.ROW, width=planes * LANES, cadence=Cadence.BEAT,
                         descending=planes == 1,
@@ -141,7 +140,7 @@ class AndaCore(Core):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.serial = serial = SerialAccumulator(
-            count=LANES, width=WEIGHT, shift_out=self.pe.m_max, cuts=cuts(levels(LANES), self.pe.stages),
+            count=LANES, width=WEIGHT, shift_out=self.pe.m_max, cuts=self.pe.cuts,
             planes=self.pe.planes)
         m.d.comb += [
             serial.valid.eq(self.ctl.valid),

@@ -36,8 +36,7 @@ class IfpuElement(PrealignedElement):
     options = {"tail_loop": TAIL_LOOP, "stages": f"pipeline registers of the core's adder tree, 0..{levels(LANES)}"}
 
     def __init__(self, *, scheme: Ifpu, stages: int = levels(LANES), tail_loop: int = 4):
-        if stages not in range(levels(LANES) + 1):
-            raise ValueError(f"stages must be 0..{levels(LANES)}, not {stages!r}")
+        self.cuts = cuts(levels(LANES), stages)
         self.stages = stages
         self.code = scheme.m + 1
         activations = Operand(name="a_codes", axis=Axis.ROW, width=self.code * LANES, cadence=Cadence.GROUP,
@@ -103,7 +102,7 @@ class IfpuCore(Core):
         m = Module()
         pe = self.pe
         m.submodules.serial = serial = SerialAccumulator(
-            count=LANES, width=pe.code, shift_out=WEIGHT - 1, cuts=cuts(levels(LANES), pe.stages))
+            count=LANES, width=pe.code, shift_out=WEIGHT - 1, cuts=pe.cuts)
         m.d.comb += [
             serial.valid.eq(self.ctl.valid),
             serial.first.eq(self.ctl.first),

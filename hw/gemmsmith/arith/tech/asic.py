@@ -2,7 +2,7 @@
 
 Synthesis never uses a library's full-adder cell by itself, and takes adders apart that it would better leave alone.
 Each full adder here is therefore a module of its own, ``<build>_mirror_adder``: a flow may map it to a cell of the
-library (``mirror_adder_asap7.v`` beside this file says how), or flatten it into gates.
+library, or flatten it into gates.
 """
 
 from __future__ import annotations
@@ -25,8 +25,6 @@ SUM_DELAY, CARRY_DELAY, INVERTER_DELAY = 5, 4, 1
 
 KEPT_TIME = 2 * SUM_DELAY
 """When the accumulator arrives, after its clear and complement; far too early to matter."""
-
-
 PLANE_TIME = 8 * SUM_DELAY
 """When a plane that was added up by itself arrives."""
 

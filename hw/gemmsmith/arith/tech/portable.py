@@ -24,8 +24,8 @@ def gated_sum(m: Module, words: Sequence[Value], gates: Sequence[Value], cuts: C
     level = 0
     while len(terms) > 1:
         level += 1
-        terms = [a + b for a, b in zip(terms[::2], terms[1::2], strict=False)] + terms[len(terms) & ~1:]
-        terms = [stage(m, total, registered=level in cuts, name=f"sum_{level}_{i}") for i, total in enumerate(terms)]
+        terms = [stage(m, total, registered=level in cuts, name=f"sum_{level}_{i}")
+                 for i, total in enumerate(pair_sums(terms))]
     return terms[0]
 
 
@@ -106,10 +106,20 @@ def fitted(row: Row, width: int) -> Value:
 @variant("rows_accumulate")
 def rows_accumulate(m: Module, rows: Sequence[Row], kept: Value, clear: Value) -> Value:
     """(0 if clear else kept) + Σ value · 2^place; as wide as ``kept`` (wraps), combinational."""
-    terms = [Cat(Const(0, place), value).as_signed() for place, value in rows]
+    total = balanced_sum([Cat(Const(0, place), value).as_signed() for place, value in rows])
+    return leaf("accumulate")(m, kept, clear, total)
+
+
+def pair_sums(terms: Sequence[Value]) -> list[Value]:
+    """Sums of neighbours; an odd one is left as it is."""
+    return [a + b for a, b in zip(terms[::2], terms[1::2], strict=False)] + list(terms[len(terms) & ~1:])
+
+
+def balanced_sum(terms: Sequence[Value]) -> Value:
+    """Sum of one term or more, as a balanced tree: a chain of many would nest too deeply."""
     while len(terms) > 1:
-        terms = [a + b for a, b in zip(terms[::2], terms[1::2], strict=False)] + terms[len(terms) & ~1:]
-    return leaf("accumulate")(m, kept, clear, terms[0])
+        terms = pair_sums(terms)
+    return terms[0]
 
 
 def gated(word: Value, gate: Value) -> Value:
