@@ -12,17 +12,19 @@ from gemmsmith.schemes.fp16dot import Fp16Dot
 from gemmsmith.schemes.fpint import FpInt
 from gemmsmith.schemes.ifpu import Ifpu
 from gemmsmith.schemes.int8 import Int8
+from gemmsmith.schemes.mixpe import MixPe
 from gemmsmith.schemes.prealigned import Prealigned
 
-FAMILIES: tuple[type[Scheme], ...] = (Fp16, Fp16Dot, FpInt, Int8, Anda, Figna, Ifpu)
+FAMILIES: tuple[type[Scheme], ...] = (Fp16, Fp16Dot, FpInt, Int8, Anda, Figna, Ifpu, MixPe)
 
-__all__ = ["FAMILIES", "Anda", "Axis", "Cadence", "Figna", "Fp16", "Fp16Dot", "FpInt", "Ifpu", "Int8", "Operand",
-           "Part", "Prealigned", "Scheme", "SchemeError", "catalog", "parse"]
+__all__ = ["FAMILIES", "Anda", "Axis", "Cadence", "Figna", "Fp16", "Fp16Dot", "FpInt", "Ifpu", "Int8", "MixPe",
+           "Operand", "Part", "Prealigned", "Scheme", "SchemeError", "catalog", "parse"]
 
 
 def catalog() -> dict[str, Scheme]:
     """Short name → scheme, for every short name there is."""
-    schemes = [Fp16(), Fp16Dot(), FpInt(), Int8(), *(Anda(m=m) for m in range(1, 17)), *Figna.compared(), Ifpu()]
+    schemes = [Fp16(), Fp16Dot(), FpInt(), Int8(), *(Anda(m=m) for m in range(1, 17)), *Figna.compared(), Ifpu(),
+               *MixPe.named()]
     return {scheme.short: scheme for scheme in schemes}
 
 
@@ -40,5 +42,6 @@ def parse(text: str, **choices: str | int) -> Scheme:
         else:
             raise SchemeError(f"no scheme is called {text!r}; there are fp16, fp16-dot4, fp16-int4, int8, "
                               "anda-m1 … anda-m16, figna-m1 … figna-m16, ifpu, "
+                              f"{', '.join(scheme.short for scheme in MixPe.named())}, "
                               "and their canonical names (gemmsmith list)")
     return scheme.replace(**choices)
