@@ -1,6 +1,6 @@
 """Dot products by signed radix-4 digits of the weights: half as many rows to add as with bit planes.
 
-A weight of four bits is d₀ + 4 · d₁ with d₀ in −1 … 2 and d₁ in −2 … 2. A digit chooses 0, a or 2a of an activation, or
+A weight is Σ 4^k · d_k, its last digit in −2 … 2, the others in −1 … 2. A digit chooses 0, a or 2a of an activation, or
 the complement of one of them: −x = ~x + 1. The ones of all lanes depend on the weights alone, so that they are counted
 where weights are recoded, once for all dot products with the same weights.
 """
@@ -16,16 +16,40 @@ from amaranth.lib.wiring import In, Out
 from gemmsmith.arith.tech import leaf
 from gemmsmith.arith.tech.portable import balanced_sum
 
-WEIGHT = 4
-"""Bits of a weight."""
+Low = data.StructLayout({"one": 1, "two": 1, "minus": 1})
+"""A digit but the last: it is 1, 2 or −1, else 0."""
+TOPS = {"full": ("one", "two", "negative"), "ternary": ("one", "negative"), "bit": ("one",)}
+"""What the last digit is made of: its magnitude is 1 or 2, else 0; it is taken as negative (a zero may be, too:
+~0 + 1 = 0). A single digit may have fewer values: −1, 0, 1 in two's complement, or a bit, 0 and 1."""
 
-Digits = data.StructLayout({"one": 1, "two": 1, "minus": 1, "high_one": 1, "high_two": 1, "high_negative": 1})
-"""d₀ is 1, 2 or −1, else 0; |d₁| is 1 or 2, else 0; d₁ is taken as negative (a zero may be, too: ~0 + 1 = 0)."""
 
+class DigitLayout(data.StructLayout):
+    """Digits of a weight, the least significant first.
 
-def ones_width(lanes: int) -> int:
-    """Bits of the count of ones: 1 + 4 for each lane at most."""
-    return (5 * lanes).bit_length()
+    Parameters
+    ----------
+    width: bits of a weight in two's complement, an even number; or 1, a bit.
+    ternary: a weight of two bits is never −2.
+
+    Raises
+    ------
+    ValueError for another width.
+    """
+
+    def __init__(self, width: int, *, ternary: bool = False):
+        if width != 1 and (width < 2 or width % 2):
+            raise ValueError(f"width must be 1 or even, not {width!r}")
+        if ternary and width != 2:
+            raise ValueError(f"width of ternary weights must be 2, not {width!r}")
+        self.weight_width = width
+        self.lows = (width - 1) // 2
+        self.top = "ternary" if ternary else "full" if width > 1 else "bit"
+        super().__init__({"low": data.ArrayLayout(Low, self.lows),
+                          "high": data.StructLayout(dict.fromkeys(TOPS[self.top], 1))})
+
+    def ones_width(self, lanes: int) -> int:
+        """Bits of the count of ones that complete the complements of ``lanes`` weights; 0 if there are none."""
+        return 0 if self.top == "bit" else (sum(4**k for k in range(self.lows + 1)) * lanes).bit_length()
 
 
 class DigitRecoder(wiring.Component):
@@ -33,43 +57,55 @@ class DigitRecoder(wiring.Component):
 
     Parameters
     ----------
-    lanes: weights, at least 1.
+    lanes: weights, at least 1. layout: their digits.
 
     Members
     -------
-    w: In(ArrayLayout(4, lanes)), two's complement.
-    digits: Out(ArrayLayout(Digits, lanes)).
-    ones: Out(ones_width(lanes)).
+    w: In(ArrayLayout(layout.weight_width, lanes)), two's complement or bits.
+    digits: Out(ArrayLayout(layout, lanes)).
+    ones: Out(layout.ones_width(lanes)).
 
     Raises
     ------
     ValueError if ``lanes`` is below 1.
     """
 
-    def __init__(self, *, lanes: int):
+    def __init__(self, *, lanes: int, layout: DigitLayout):
         if lanes < 1:
             raise ValueError(f"lanes must be at least 1, not {lanes!r}")
         self.lanes = lanes
-        super().__init__({"w": In(data.ArrayLayout(WEIGHT, lanes)), "digits": Out(data.ArrayLayout(Digits, lanes)),
-                          "ones": Out(ones_width(lanes))})
+        self.layout = layout
+        super().__init__({"w": In(data.ArrayLayout(layout.weight_width, lanes)),
+                          "digits": Out(data.ArrayLayout(layout, lanes)), "ones": Out(layout.ones_width(lanes))})
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         for lane in range(self.lanes):
-            w, digits = Value.cast(self.w[lane]), self.digits[lane]
-            carry = w[0] & w[1]  # 3 = −1 + 4
-            m.d.comb += [
-                digits.one.eq(w[0] & ~w[1]),
-                digits.two.eq(w[1] & ~w[0]),
-                digits.minus.eq(carry),
-                digits.high_one.eq(w[2] ^ carry),
-                digits.high_two.eq((w[2] == carry) & (w[3] != carry)),
-                digits.high_negative.eq(w[3]),
-            ]
-        low = balanced_sum([self.digits[lane].minus for lane in range(self.lanes)])
-        high = balanced_sum([self.digits[lane].high_negative for lane in range(self.lanes)])
-        m.d.comb += self.ones.eq(low + (high << 2))
+            self._recode(m, Value.cast(self.w[lane]), self.digits[lane])
+        if len(self.ones):
+            counts = [balanced_sum([self.digits[lane].low[k].minus for lane in range(self.lanes)]) << 2 * k
+                      for k in range(self.layout.lows)]
+            counts.append(balanced_sum([self.digits[lane].high.negative for lane in range(self.lanes)])
+                          << 2 * self.layout.lows)
+            m.d.comb += self.ones.eq(balanced_sum(counts))
         return m
+
+    def _recode(self, m: Module, w: Value, digits: Any) -> None:
+        carry: Value = Const(0, 1)
+        for k in range(self.layout.lows):
+            low, high = w[2 * k], w[2 * k + 1]
+            m.d.comb += [
+                digits.low[k].one.eq((low ^ carry) & ~high),
+                digits.low[k].two.eq((low == carry) & (low ^ high)),
+                digits.low[k].minus.eq((low ^ carry) & high),  # 3 = −1 + 4
+            ]
+            carry = high & (low | carry)
+        top, low, high = digits.high, w[2 * self.layout.lows], w[-1]
+        m.d.comb += top.one.eq(low ^ carry)
+        if self.layout.top == "full":
+            m.d.comb += top.two.eq((low == carry) & (high != carry))
+        if self.layout.top != "bit":
+            m.d.comb += top.negative.eq(high)
 
 
 class DigitAccumulator(wiring.Component):
@@ -79,7 +115,8 @@ class DigitAccumulator(wiring.Component):
 
     Parameters
     ----------
-    lanes: products per beat, at least 1. a_width: bits of an activation, at least 1. width: bits of the sum.
+    lanes: products per beat, at least 1. a_width: bits of an activation, at least 1. layout: digits of a weight.
+    width: bits of the sum, at least 1.
 
     Members
     -------
@@ -94,22 +131,21 @@ class DigitAccumulator(wiring.Component):
 
     latency = 1
 
-    def __init__(self, *, lanes: int, a_width: int, width: int):
+    def __init__(self, *, lanes: int, a_width: int, layout: DigitLayout, width: int):
         for name, value in (("lanes", lanes), ("a_width", a_width), ("width", width)):
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, not {value!r}")
         self.lanes = lanes
         super().__init__({"valid": In(1), "first": In(1), "a": In(data.ArrayLayout(signed(a_width), lanes)),
-                          "digits": In(data.ArrayLayout(Digits, lanes)), "ones": In(ones_width(lanes)),
+                          "digits": In(data.ArrayLayout(layout, lanes)), "ones": In(layout.ones_width(lanes)),
                           "o": Out(signed(width))})
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         total = Signal.like(self.o, reset_less=True)
-        rows = [(0, Cat(self.ones, Const(0, 1)).as_signed())]
+        rows = [(0, Cat(self.ones, Const(0, 1)).as_signed())] if len(self.ones) else []
         for lane in range(self.lanes):
-            low, high = digit_rows(self.a[lane], self.digits[lane])
-            rows += [(0, low), (2, high)]
+            rows += digit_rows(self.a[lane], self.digits[lane])
         following = leaf("rows_accumulate")(m, rows, total, self.first)
         with m.If(self.valid):
             m.d.sync += total.eq(following)
@@ -117,10 +153,20 @@ class DigitAccumulator(wiring.Component):
         return m
 
 
-def digit_rows(a: Value, digits: Any) -> tuple[Value, Value]:
-    """a · d₀ and a · d₁ of a signed word, a bit wider, without the ones of complements."""
+def digit_rows(a: Value, digits: Any) -> list[tuple[int, Value]]:
+    """a · d_k of a signed word, without the ones of complements: (2k, row), as ``sum_rows`` takes them."""
+    layout = digits.shape()
     once, twice = [*a, a[-1]], [Const(0, 1), *a]
-    low = [(x & digits.one) | (xx & digits.two) | (~x & digits.minus) for x, xx in zip(once, twice, strict=True)]
-    high = [((x & digits.high_one) | (xx & digits.high_two)) ^ digits.high_negative
-            for x, xx in zip(once, twice, strict=True)]
-    return Cat(low).as_signed(), Cat(high).as_signed()
+    rows = []
+    for k in range(layout.lows):
+        d = digits.low[k]
+        bits = [(x & d.one) | (xx & d.two) | (~x & d.minus) for x, xx in zip(once, twice, strict=True)]
+        rows.append((2 * k, Cat(bits).as_signed()))
+    top = digits.high
+    if layout.top == "full":
+        bits = [((x & top.one) | (xx & top.two)) ^ top.negative for x, xx in zip(once, twice, strict=True)]
+    elif layout.top == "ternary":
+        bits = [(x & top.one) ^ top.negative for x in a]
+    else:
+        bits = [x & top.one for x in a]
+    return [*rows, (2 * layout.lows, Cat(bits).as_signed())]

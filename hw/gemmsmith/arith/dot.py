@@ -11,11 +11,11 @@ from amaranth.lib.wiring import In, Out
 from gemmsmith.arith.planes import PlaneCombine
 from gemmsmith.arith.sum import GatedSum, levels
 from gemmsmith.arith.tech import leaf
-from gemmsmith.arith.tech.portable import stage
+from gemmsmith.arith.tech.portable import balanced_sum, stage
 
 
 class PlaneDot(wiring.Component):
-    """Dot product Σ a_i · w_i of signed integers, exact.
+    """Dot product Σ a_i · w_i of integers, exact.
 
     For each bit plane of ``w`` the gated ``a`` are summed over the lanes; the planes' sums are combined last. Adding
     over lanes first keeps the adders as narrow as they can be, and the shifts are paid once, not per lane.
@@ -26,10 +26,11 @@ class PlaneDot(wiring.Component):
     ----------
     lanes: products per dot product, at least 1.
     a_width, w_width: bits of an operand, at least 1 (``w_width`` planes).
+    twos_complement: whether ``w`` has a sign; else it is unsigned.
 
     Members
     -------
-    a: In(ArrayLayout(signed(a_width), lanes)). w: In(ArrayLayout(signed(w_width), lanes)).
+    a: In(ArrayLayout(signed(a_width), lanes)). w: In(ArrayLayout(w_width, lanes)).
     o: Out(signed(a_width + w_width + levels(lanes))).
 
     Raises
@@ -37,15 +38,16 @@ class PlaneDot(wiring.Component):
     ValueError if an argument is below 1.
     """
 
-    def __init__(self, *, lanes: int, a_width: int, w_width: int):
+    def __init__(self, *, lanes: int, a_width: int, w_width: int, twos_complement: bool = True):
         for name, value in (("lanes", lanes), ("a_width", a_width), ("w_width", w_width)):
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, not {value!r}")
         self.lanes = lanes
         self.a_width = a_width
         self.w_width = w_width
+        self.twos_complement = twos_complement
         super().__init__({"a": In(data.ArrayLayout(signed(a_width), lanes)),
-                          "w": In(data.ArrayLayout(signed(w_width), lanes)),
+                          "w": In(data.ArrayLayout(w_width, lanes)),
                           "o": Out(signed(a_width + w_width + levels(lanes)))})
 
     @property
@@ -56,7 +58,8 @@ class PlaneDot(wiring.Component):
         m = Module()
         paired = self.lanes == 1 and self.w_width % 2 == 0
         m.submodules.combine = combine = PlaneCombine(
-            planes=self.w_width, width=self.a_width + levels(self.lanes), paired=paired)
+            planes=self.w_width, width=self.a_width + levels(self.lanes), paired=paired,
+            twos_complement=self.twos_complement)
         if paired:
             self._pairs(m, combine)
         else:
@@ -78,5 +81,35 @@ class PlaneDot(wiring.Component):
         """A single lane has nothing to sum over: gates and adders of two planes are one structure."""
         for k in range(self.w_width // 2):
             gates = Value.cast(self.w[0])[2 * k:2 * k + 2]
-            pair = leaf("gated_pair")(m, self.a[0], gates, 2 * k + 2 == self.w_width)
+            pair = leaf("gated_pair")(m, self.a[0], gates, self.twos_complement and 2 * k + 2 == self.w_width)
             m.d.comb += combine.i[k].eq(stage(m, pair, registered=True, name=f"pair_{k}"))
+
+
+class ProductDot(wiring.Component):
+    """Dot product Σ a_i · w_i of signed integers, exact, with a multiplier per lane and adders as synthesis makes them:
+    what the others are compared with. Products and sum are registered.
+
+    Parameters
+    ----------
+    lanes, a_width, w_width: as those of ``PlaneDot``.
+
+    Members
+    -------
+    a: In(ArrayLayout(signed(a_width), lanes)). w: In(ArrayLayout(w_width, lanes)), two's complement.
+    o: Out(signed(a_width + w_width + levels(lanes))).
+    """
+
+    latency = 2
+
+    def __init__(self, *, lanes: int, a_width: int, w_width: int):
+        self.lanes = lanes
+        super().__init__({"a": In(data.ArrayLayout(signed(a_width), lanes)),
+                          "w": In(data.ArrayLayout(w_width, lanes)),
+                          "o": Out(signed(a_width + w_width + levels(lanes)))})
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        products = [stage(m, self.a[lane] * Value.cast(self.w[lane]).as_signed(), registered=True,
+                          name=f"product_{lane}") for lane in range(self.lanes)]
+        m.d.comb += self.o.eq(stage(m, balanced_sum(products), registered=True, name="sum"))
+        return m

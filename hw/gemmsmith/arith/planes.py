@@ -12,7 +12,7 @@ from gemmsmith.arith.sum import levels
 
 
 class PlaneCombine(wiring.Component):
-    """Σ 2^b · plane_b over the planes of a two's-complement word: the last plane counts −2^(planes−1).
+    """Σ 2^b · plane_b over the planes of a word; in two's complement, the last plane counts −2^(planes−1).
 
     Latency ``levels(planes)`` cycles, or one less if planes come in pairs; one result a cycle. A single plane is
     negated combinationally.
@@ -23,6 +23,7 @@ class PlaneCombine(wiring.Component):
     width: bits of a plane's (signed) sum, at least 1.
     paired: neighbours 2b and 2b + 1 come combined, plane_2b + 2 · plane_(2b+1), the last pair with a minus; ``planes``
         must be even then.
+    twos_complement: whether the last plane is that of the sign.
 
     Members
     -------
@@ -35,7 +36,7 @@ class PlaneCombine(wiring.Component):
     ValueError if ``planes`` or ``width`` is below 1, or ``planes`` odd and ``paired``.
     """
 
-    def __init__(self, *, planes: int, width: int, paired: bool = False):
+    def __init__(self, *, planes: int, width: int, paired: bool = False, twos_complement: bool = True):
         if planes < 1:
             raise ValueError(f"planes must be at least 1, not {planes!r}")
         if width < 1:
@@ -45,6 +46,7 @@ class PlaneCombine(wiring.Component):
         self.planes = planes
         self.width = width
         self.paired = paired
+        self.twos_complement = twos_complement
         layout = data.ArrayLayout(signed(width + 2), planes // 2) if paired else data.ArrayLayout(signed(width), planes)
         super().__init__({"i": In(layout), "o": Out(signed(width + planes))})
 
@@ -55,10 +57,10 @@ class PlaneCombine(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         # A node is the sum of ``span`` neighbouring planes; a pair of nodes is added with the upper one shifted by
-        # the lower one's span, whose low bits pass by the adder. The rightmost path carries the sign plane.
+        # the lower one's span, whose low bits pass by the adder. The rightmost path carries the sign plane, if any.
         span = 1 + self.paired
         nodes = [(self.i[b], span) for b in range(self.planes // span)]
-        negative = not self.paired
+        negative = self.twos_complement and not self.paired
         while len(nodes) > 1:
             pairs = list(zip(nodes[::2], nodes[1::2], strict=False))
             merged = []

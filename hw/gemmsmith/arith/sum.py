@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from amaranth.hdl import Module, Signal, signed
+from amaranth.hdl import Const, Module, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -15,6 +15,11 @@ from gemmsmith.arith.tech import leaf
 def levels(count: int) -> int:
     """Levels of a binary tree over ``count`` terms: ⌈log₂ count⌉."""
     return (count - 1).bit_length()
+
+
+def invert_signs(codes: Value, width: int) -> Value:
+    """Codes side by side, from two's complement to offset binary or back."""
+    return codes ^ Const(1 << width - 1, width).replicate(len(codes) // width)
 
 
 def delay(m: Module, value: Any, cycles: int, *, name: str, reset_less: bool = False) -> Any:

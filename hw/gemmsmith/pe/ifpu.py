@@ -7,9 +7,9 @@ from typing import Any
 from amaranth.hdl import Const, Module, Signal
 
 from gemmsmith.arith.serial import SerialAccumulator
-from gemmsmith.arith.sum import cuts, levels
+from gemmsmith.arith.sum import cuts, invert_signs, levels
 from gemmsmith.pe.base import Core, Edge
-from gemmsmith.pe.prealigned import LANES, TAIL_LOOP, WEIGHT, PrealignedElement, invert_signs
+from gemmsmith.pe.prealigned import LANES, TAIL_LOOP, WEIGHT, PrealignedElement
 from gemmsmith.schemes import Axis, Cadence, Ifpu, Operand
 
 

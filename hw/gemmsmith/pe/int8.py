@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Module, Mux, Signal
 
-from gemmsmith.arith.dot import PlaneDot
 from gemmsmith.arith.float_convert import FloatToHalf, IntToFloat
 from gemmsmith.arith.float_multiply import FloatMultiply
-from gemmsmith.arith.sum import delay, levels
-from gemmsmith.arith.tech import leaf
-from gemmsmith.pe.base import Core, Edge, ProcessingElement, Tail
+from gemmsmith.arith.sum import delay
+from gemmsmith.pe.base import Tail
+from gemmsmith.pe.integer import STRUCTURES, IntegerDot, IntegerElement
 from gemmsmith.schemes import Axis, Cadence, Int8, Operand, Part
 
 CODE = 8
@@ -21,22 +20,16 @@ CONVERT_STAGES, SCALE_STAGES, HALF_STAGES = 2, 3, 1
 """Pipeline registers of the tail's parts."""
 
 
-class Int8Element(ProcessingElement):
-    """``lanes`` INT8 × INT8 products a cycle, summed by bit planes into a 32-bit accumulator.
-
-    Parameters
-    ----------
-    lanes: products per cycle and core, a power of two from 1 to 64.
-    """
+class Int8Element(IntegerElement):
+    """``lanes`` INT8 × INT8 products a cycle, summed into a 32-bit accumulator; see ``IntegerDot`` for the options."""
 
     family = "int8"
-    options = {"lanes": "products per cycle and core: a power of two, 1..64"}
+    options = STRUCTURES
 
-    def __init__(self, *, scheme: Int8, lanes: int = 16):
-        if lanes not in (1, 2, 4, 8, 16, 32, 64):
-            raise ValueError(f"lanes must be a power of two from 1 to 64, not {lanes!r}")
+    def __init__(self, *, scheme: Int8, lanes: int = 16, pipelined: int = 1, multiplier: int = 0):
+        self._integer(IntegerDot(lanes=lanes, pipelined=pipelined, multiplier=multiplier, a_width=CODE, w_width=CODE,
+                                 result_width=SUM))
         self.scheme = scheme
-        self.lanes = lanes
         codes = CODE * lanes
         self.operands = (
             Operand(name="a_codes", axis=Axis.ROW, width=codes, cadence=Cadence.BEAT,
@@ -50,74 +43,13 @@ class Int8Element(ProcessingElement):
         )
         self.group = lanes
         self.result = Cadence.BLOCK
-        self.result_width = SUM
-        self.row_payload = self.column_payload = codes
-        self.edge_latency = 1
-        self.core_latency = levels(lanes) + levels(CODE) + 1
         self.tail_interval = SCALE_STAGES + 1  # never when the result before it takes its second turn
         self.tail_latency = CONVERT_STAGES + 2 * SCALE_STAGES
         if scheme.out == "fp16":
             self.tail_latency += HALF_STAGES
 
-    def beats(self, mode: int) -> int:
-        return 1
-
-    def beats_signal(self, mode: Any) -> Any:
-        return Const(1)
-
-    def row_edge(self) -> Edge:
-        return Int8Edge(self, Axis.ROW)
-
-    def column_edge(self) -> Edge:
-        return Int8Edge(self, Axis.COLUMN)
-
-    def core(self) -> Core:
-        return Int8Core(self)
-
     def tail(self, share: int) -> Tail:
         return Int8Tail(self, share)
-
-
-class Int8Edge(Edge):
-    """Row or column edge: one register for all cores behind it.
-
-    It holds activations in offset binary and the complements of weights, as the leaves of some technologies want them.
-    """
-
-    def elaborate(self, platform: Any) -> Module:
-        m = Module()
-        row = self.axis is Axis.ROW
-        codes = Signal.like(self.o, reset_less=True)
-        with m.If(self.ctl.valid):
-            m.d.sync += codes.eq(invert_signs(self.a_codes) if row else ~self.w_codes)
-        m.d.comb += self.o.eq(codes)
-        if row:
-            m.d.sync += self.ctl_o.eq(self.ctl)
-        return m
-
-
-def invert_signs(codes: Value) -> Value:
-    """Codes side by side, from two's complement to offset binary or back."""
-    return codes ^ Const(1 << CODE - 1, CODE).replicate(len(codes) // CODE)
-
-
-class Int8Core(Core):
-    """Dot product of a beat, then accumulation over the block; beats that are not valid change nothing."""
-
-    pe: Int8Element
-
-    def elaborate(self, platform: Any) -> Module:
-        m = Module()
-        m.submodules.dot = dot = PlaneDot(lanes=self.pe.lanes, a_width=CODE, w_width=CODE)
-        total = Signal(signed(SUM), reset_less=True)
-        # Beats take effect in their order, and the first one clears: even ``valid`` needs no reset.
-        valid = delay(m, self.ctl.valid, dot.latency, name="valid", reset_less=True)
-        first = delay(m, self.ctl.first, dot.latency, name="first", reset_less=True)
-        m.d.comb += [dot.a.eq(invert_signs(self.a)), dot.w.eq(~self.w), self.o.eq(total)]
-        following = leaf("accumulate")(m, total, first, dot.o)
-        with m.If(valid):
-            m.d.sync += total.eq(following)
-        return m
 
 
 class Int8Tail(Tail):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib.memory import Memory
 
 from gemmsmith.arith.float_add import FloatAdd
@@ -73,11 +73,6 @@ class PrealignedElement(ProcessingElement):
 
     def tail(self, share: int) -> Tail:
         return ScaledTail(self, share)
-
-
-def invert_signs(codes: Value, width: int) -> Value:
-    """Codes side by side, from two's complement to offset binary or back."""
-    return codes ^ Const(1 << width - 1, width).replicate(len(codes) // width)
 
 
 class ScaledTail(Tail):
