@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from gemmsmith.arith.float_totals import TAIL_LOOP
 from gemmsmith.arith.sum import levels
 from gemmsmith.pe.integer import STRUCTURES, IntegerDot, IntegerElement
-from gemmsmith.pe.prealigned import LANES, TAIL_LOOP, WEIGHT, PrealignedElement
+from gemmsmith.pe.prealigned import LANES, WEIGHT, PrealignedElement
 from gemmsmith.schemes import Axis, Cadence, Figna, Operand
 
 

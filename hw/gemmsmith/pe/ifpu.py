@@ -6,10 +6,11 @@ from typing import Any
 
 from amaranth.hdl import Const, Module, Signal
 
+from gemmsmith.arith.float_totals import TAIL_LOOP
 from gemmsmith.arith.serial import SerialAccumulator
 from gemmsmith.arith.sum import cuts, invert_signs, levels
 from gemmsmith.pe.base import Core, Edge
-from gemmsmith.pe.prealigned import LANES, TAIL_LOOP, WEIGHT, PrealignedElement
+from gemmsmith.pe.prealigned import LANES, WEIGHT, PrealignedElement
 from gemmsmith.schemes import Axis, Cadence, Ifpu, Operand
 
 

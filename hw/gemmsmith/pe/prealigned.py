@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib.memory import Memory
+from amaranth.hdl import Module
 
-from gemmsmith.arith.float_add import FloatAdd
 from gemmsmith.arith.float_convert import FloatToHalf
 from gemmsmith.arith.float_scale import ScaleInteger
-from gemmsmith.arith.round import FP16, FP32
+from gemmsmith.arith.float_totals import LOOPS, FloatTotals, check_loop
+from gemmsmith.arith.round import FP16
 from gemmsmith.arith.sum import delay
 from gemmsmith.pe.base import ProcessingElement, Tail
 from gemmsmith.schemes import Axis, Cadence, Operand, Part, Prealigned
@@ -21,24 +20,8 @@ WEIGHT = 4
 HALF_STAGES = 1
 
 
-class TailStages(NamedTuple):
-    """Pipeline registers of the tail's parts; ``read`` in front of the adder. If sums are ``stored`` where they leave
-    it, the accumulators are its last register."""
-
-    scale: int
-    read: int
-    add: int
-    stored: bool = False
-
-    @property
-    def latency(self) -> int:
-        return self.scale + self.read + self.add - self.stored
-
-
-TAIL_STAGES = {2: TailStages(2, 0, 2, stored=True), 3: TailStages(3, 0, 3, stored=True), 4: TailStages(6, 0, 4),
-               8: TailStages(9, 1, 7)}
-"""By the length of the accumulator's loop, ``read + add``: a core may have a result every so many cycles."""
-TAIL_LOOP = "least cycles between results of a core: 2, 3, 4, or 8; longer allows a higher clock"
+SCALE_STAGES = {2: 2, 3: 3, 4: 6, 8: 9}
+"""Pipeline registers of the scaling, by the length of the totals' loop."""
 
 
 class PrealignedElement(ProcessingElement):
@@ -52,8 +35,7 @@ class PrealignedElement(ProcessingElement):
 
     def _scaled(self, scheme: Prealigned, a_codes: Operand, w_codes: Operand, *, point: int, tail_loop: int) -> None:
         """What the scheme and the tail decide. Raises ``ValueError`` if there is no such tail."""
-        if tail_loop not in TAIL_STAGES:
-            raise ValueError(f"tail_loop must be one of {', '.join(map(str, TAIL_STAGES))}, not {tail_loop!r}")
+        check_loop(tail_loop)
         self.scheme = scheme
         self.point = point
         self.operands = (
@@ -67,9 +49,9 @@ class PrealignedElement(ProcessingElement):
         self.group = LANES
         self.result = Cadence.GROUP
         self.tail_loop = tail_loop
-        self.tail_latency = TAIL_STAGES[tail_loop].latency
+        self.tail_latency = SCALE_STAGES[tail_loop] + LOOPS[tail_loop].latency
         if scheme.out == "fp16":
-            self.tail_latency += HALF_STAGES + TAIL_STAGES[tail_loop].stored
+            self.tail_latency += HALF_STAGES + LOOPS[tail_loop].stored
 
     def tail(self, share: int) -> Tail:
         return ScaledTail(self, share)
@@ -85,42 +67,23 @@ class ScaledTail(Tail):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        pe, half = self.pe, self.pe.scheme.out == "fp16"
-        cuts = TAIL_STAGES[pe.tail_loop]
-        m.submodules.scale = scale = ScaleInteger(width=pe.result_width, exponent_width=6, stages=cuts.scale)
-        m.submodules.add = add = FloatAdd(stages=cuts.add, stored=cuts.stored)
-        m.submodules.accumulators = accumulators = Memory(shape=FP32.width, depth=self.share, init=[])
-        read, write = accumulators.read_port(domain="comb"), accumulators.write_port()
-
-        reading = scale.latency
-        added = reading + cuts.read + add.latency
-        tags = [self.ctl]
-        for i in range(added):
-            tags.append(Signal.like(self.ctl, name=f"tag_{i + 1}"))
-            m.d.sync += tags[-1].eq(tags[-2])
-        base = read.data
-        if not cuts.stored:
-            # A core's next result may come in the cycle in which its sum leaves the adder, too late for the memory.
-            forward = Signal()
-            m.d.sync += forward.eq(tags[added - 1].valid & (tags[added - 1].index == tags[reading - 1].index))
-            base = Mux(forward, add.o, base)
-        base = Mux(tags[reading].first, 0, base)
-
+        pe = self.pe
+        m.submodules.scale = scale = ScaleInteger(
+            width=pe.result_width, exponent_width=6, stages=SCALE_STAGES[pe.tail_loop])
+        m.submodules.totals = totals = FloatTotals(count=self.share, loop=pe.tail_loop)
+        tag = delay(m, self.ctl, scale.latency - 1, name="tag")
         m.d.comb += [
             scale.i.eq(self.i),
             scale.exponent.eq(self.a_exponent - (FP16.bias - 1 + pe.point)),
             scale.scale.eq(self.w_scale),
-            read.addr.eq(tags[reading].index),
-            add.a.eq(delay(m, base, cuts.read, name="base", reset_less=True)),
-            add.b.eq(delay(m, scale.o, cuts.read, name="scaled", reset_less=True)),
-            write.addr.eq(tags[added].index),
-            write.data.eq(add.o),
-            write.en.eq(tags[added].valid),
+            totals.i.eq(scale.o),
+            *(getattr(totals, name).eq(tag[name]) for name in ("valid", "first", "last", "index")),
         ]
-        done, output = tags[added].valid & tags[added].last, add.o
-        if half:
+        done, output = totals.o_valid, totals.o
+        if pe.scheme.out == "fp16":
             m.submodules.half = to_half = FloatToHalf(stages=HALF_STAGES)
-            m.d.comb += to_half.i.eq(delay(m, output, int(cuts.stored), name="sum", reset_less=True))
-            done, output = delay(m, done, HALF_STAGES + cuts.stored, name="done"), to_half.o
+            stored = int(totals.stages.stored)
+            m.d.comb += to_half.i.eq(delay(m, output, stored, name="sum", reset_less=True))
+            done, output = delay(m, done, HALF_STAGES + stored, name="done"), to_half.o
         m.d.comb += [self.o.eq(output), self.o_valid.eq(done)]
         return m
