@@ -6,7 +6,7 @@ from functools import singledispatch
 
 import numpy as np
 
-from gemmsmith.schemes import Axis, Fp16, Fp16Dot, FpInt, Int8, Prealigned, Scheme
+from gemmsmith.schemes import Axis, Fp16, Fp16Dot, FpInt, Int8, MixPe, Prealigned, Scheme
 from gemmsmith_sim.golden import Encoded
 
 ODD_FP16 = np.array([0x0000, 0x8000, 0x0001, 0x8001, 0x03FF, 0x0400, 0x8400, 0x07FF, 0x3BFF, 0x3C00, 0xBC00,
@@ -24,6 +24,13 @@ def fp16_codes(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
 def int4_scales(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     """Any positive normal FP16 numbers."""
     return rng.integers(0x0400, 0x7C00, shape, np.uint16).view(np.float16)
+
+
+def fp32_scales(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Positive normal numbers of the whole range, whose products overflow and underflow, and of middling size."""
+    wide = rng.integers(0x0080_0000, 0x7F80_0000, shape, np.uint32).view(np.float32)
+    middling = (2.0 ** rng.uniform(-12, 2, shape)).astype(np.float32)
+    return np.where(rng.random(shape) < 0.5, wide, middling)
 
 
 @singledispatch
@@ -47,13 +54,9 @@ def _(scheme: FpInt, axis: Axis, shape: tuple[int, int], rng: np.random.Generato
 
 @encoded.register
 def _(scheme: Int8, axis: Axis, shape: tuple[int, int], rng: np.random.Generator) -> Encoded:
-    """Scales of the whole range of FP32, whose products overflow and underflow, and of middling size."""
     codes = rng.integers(-128, 128, shape, np.int8)
     codes[0] = -128
-    wide = rng.integers(0x0080_0000, 0x7F80_0000, shape[0], np.uint32).view(np.float32)
-    middling = (2.0 ** rng.uniform(-12, 2, shape[0])).astype(np.float32)
-    scales = np.where(rng.random(shape[0]) < 0.5, wide, middling)
-    return Encoded(scheme, axis, shape, {"codes": codes, "scales": scales})
+    return Encoded(scheme, axis, shape, {"codes": codes, "scales": fp32_scales((shape[0],), rng)})
 
 
 @encoded.register
@@ -70,3 +73,55 @@ def _(scheme: Prealigned, axis: Axis, shape: tuple[int, int], rng: np.random.Gen
     exponents = rng.integers(1, 31, (rows, -(-k // 64)), np.uint8)
     exponents[rows // 2 :] = 15
     return Encoded(scheme, axis, shape, {"codes": codes.astype(np.int32), "exponents": exponents})
+
+
+@encoded.register
+def _(scheme: MixPe, axis: Axis, shape: tuple[int, int], rng: np.random.Generator) -> Encoded:
+    """Codes at the ends of their range in the first rows; scales that make sums cancel, over- and underflow."""
+    rows, k = shape
+    if axis is Axis.ROW:
+        half = 1 << scheme.a - 1
+        codes = rng.integers(-half, half, shape, np.int8)
+        codes[0], codes[-1, : k // 2] = -half, 0
+        return Encoded(scheme, axis, shape, {"codes": codes, "scales": fp32_scales((rows,), rng)})
+    groups = -(-k // scheme.group) if scheme.group else 1
+    size, bits = scheme.group or k, scheme.weight_bits
+    unsigned = scheme.zero == "zp" or scheme.w in ("fp4", "binary")
+    low, high = (0, (1 << bits) - 1) if unsigned else (-(1 << bits - 1) + (scheme.w == "ternary"), (1 << bits - 1) - 1)
+    codes = rng.integers(low, high + 1, shape)
+    codes[0], codes[rows // 2, ::2] = low, high
+    arrays = {}
+    if scheme.zero == "zp":
+        zeros = rng.integers(low, high + 1, (rows, groups))
+        zeros[0] = high
+        arrays["zeros"] = zeros.astype(np.uint8)
+    if scheme.scale == "int8":
+        integers = codes - (zeros.repeat(size, axis=1)[:, :k] if scheme.zero == "zp" else 0)
+        room = [[factor_room(integers[row, g * size : (g + 1) * size]) for g in range(groups)] for row in range(rows)]
+        arrays["group_scales"] = rng.integers(1, np.array(room) + 1).astype(np.uint8)
+        arrays["group_scales"][:, 0] = np.array(room)[:, 0]
+    arrays["codes"] = codes.astype(np.uint8 if unsigned else np.int8)
+    arrays["scales"] = mixpe_scales(scheme.scale, (rows, groups), rng)
+    return Encoded(scheme, axis, shape, arrays)
+
+
+def factor_room(integers: np.ndarray) -> int:
+    """The largest factor up to 127 that keeps all of them in −128..127."""
+    return min(127, 127 // max(integers.max(), 1), 128 // max(-integers.min(), 1))
+
+
+def mixpe_scales(scale: str, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """Scales per group (two levels: per row) of the whole range, and of the range in which a row's sums meet."""
+    if scale == "fp16":
+        return int4_scales(shape, rng)
+    if scale == "pow2":
+        codes = rng.integers(1, 255, shape)
+        codes[shape[0] // 2 :] = rng.integers(120, 130, codes[shape[0] // 2 :].shape)
+        codes[1::3], codes[2::3] = rng.integers(1, 8, codes[1::3].shape), rng.integers(250, 255, codes[2::3].shape)
+        return codes.astype(np.uint8)
+    if scale == "int8":
+        return fp32_scales(shape[:1], rng)
+    scales = fp32_scales(shape, rng)
+    scales[1::3] = np.ldexp(1 + rng.random(scales[1::3].shape), rng.integers(-126, -122, scales[1::3].shape))
+    scales[2::3] = np.ldexp(1 + rng.random(scales[2::3].shape), rng.integers(123, 127, scales[2::3].shape))
+    return scales

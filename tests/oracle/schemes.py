@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -131,3 +132,67 @@ def anda_product(a: Rows, exponents: Rows, w: Rows, w_scales: Sequence[Sequence[
                 acc = round_to_fp32(acc + round_to_fp32(t * s[g // share]))
             result[-1].append(output_bits(acc, out))
     return result
+
+
+E2M1_TWICE = (0, 1, 2, 3, 4, 6, 8, 12)
+
+
+def mixpe_weight(code: int, zero: int, w: str) -> Fraction:
+    """What is multiplied with activations: an integer, or half of one."""
+    if w == "fp4":
+        return (-1) ** (code >> 3) * Fraction(E2M1_TWICE[code & 7], 2)
+    return Fraction({0: -1, 1: 1}[code] if w == "binary" else code - zero)
+
+
+def mixpe_product(a: Rows, a_scales: Sequence[Fraction], w: Sequence[Sequence[Fraction]],
+                  w_scales: Sequence[Sequence[Fraction]], *, group: int, out: str) -> list[list[int]]:
+    """Of integers, weights as ``mixpe_weight`` gives them. ``group`` 0: one sum over K, one scale per row of W.
+
+    With two levels the weights are those times the groups' factors, and ``group`` is 0.
+    """
+    return [[output_bits(_mixpe_dot(x, s, y, t, group or len(x)), out) for y, t in zip(w, w_scales, strict=True)]
+            for x, s in zip(a, a_scales, strict=True)]
+
+
+def _mixpe_dot(x: Sequence[int], x_scale: Fraction, y: Sequence[Fraction], scales: Sequence[Fraction],
+               group: int) -> Number:
+    acc: Number = Fraction(0)
+    for start, scale in zip(range(0, len(x), group), scales, strict=True):
+        span = slice(start, start + group)
+        total = round_to_fp32(sum((p * q for p, q in zip(x[span], y[span], strict=True)), start=Fraction(0)))
+        assert isinstance(total, Fraction)
+        u = round_to_fp32(total * scale)
+        if math.isinf(acc) and math.isinf(u) and acc != u:
+            return math.inf
+        acc = acc if math.isinf(acc) else round_to_fp32(u if math.isinf(u) else acc + u)
+    return acc if math.isinf(acc) else round_to_fp32(acc * x_scale)
+
+
+def mixpe_scale(step: Fraction, scale: str) -> Fraction:
+    """A positive step as an FP16 or FP32 scale, from a step that is an FP32 number."""
+    if scale == "fp16":
+        return max(Fraction(round_to_ieee_fp16(step)), Fraction(1, 2**14))
+    return max(step, Fraction(1, 2**126))
+
+
+def mixpe_encode_group(values: Sequence[float], *, w: str, zero: str, scale: str) -> tuple[list[int], Fraction, int]:
+    """Codes, scale and zero point of a group of FP32 numbers, not all 0, with FP16 or FP32 scales; not of means."""
+    x = [Fraction(value) for value in values]
+    bits = {"int8": 8, "int4": 4, "int3": 3, "int2": 2, "fp4": 4}[w]
+    low, high = min(*x, Fraction(0)), max(*x, Fraction(0))
+    if zero == "zp":
+        top = 2**bits - 1
+        s = mixpe_scale(Fraction(round_to_ieee_fp32(Fraction(round_to_ieee_fp32(high - low)) / top)), scale)
+        z = max(0, min(top, round(round_to_ieee_fp32(-low / s))))
+        return [max(0, min(top, round(round_to_ieee_fp32(v / s)) + z)) for v in x], s, z
+    if w == "fp4":
+        s = mixpe_scale(Fraction(round_to_ieee_fp32(max(high, -low) / 6)), scale)
+        return [_nearest_e2m1(Fraction(round_to_ieee_fp32(v / s))) for v in x], s, 0
+    s = mixpe_scale(Fraction(round_to_ieee_fp32(max(high, -low) / (2 ** (bits - 1) - 1))), scale)
+    return quantise(x, low=-(2 ** (bits - 1)), high=2 ** (bits - 1) - 1, scale=s), s, 0
+
+
+def _nearest_e2m1(x: Fraction) -> int:
+    """The nearest of all codes; of two, the even one; zero is code 0."""
+    code = min(range(8), key=lambda c: (abs(abs(x) - Fraction(E2M1_TWICE[c], 2)), c % 2))
+    return code | 8 if x < 0 and code else code

@@ -37,12 +37,14 @@ class MixPe(Scheme):
        ``int8``: two levels, an integer t in 1..127 per group and a positive normal FP32 number s per row of W:
        acc = RNE₃₂(RNE₃₂(Σ t·S) · s), the sum exact in 32 bits. (q − z) · t lies in −128..127 for every weight, which
        is what makes it an INT8 weight; other codes are refused.
+       An overflow is an infinity. Where infinities of both signs meet in acc, the result is +∞.
     5. o = RNE₃₂(acc · s_a). Results below the normal range become +0, overflow is an infinity, a zero is +0.
     6. ``out=fp16``: one more rounding, to nearest even, subnormals kept, overflow to infinity; a zero is +0.
 
     K tails are zero codes of activations; a group may be partly filled. ``group=0`` and ``scale=int8`` sum over the
-    whole K in 32 bits: K ≤ 131 072 (131 072 · 127 · 128 < 2³¹; larger K is refused), half of it for int8 with zero
-    points.
+    whole K in 32 bits: K ≤ 131 072 (131 072 · 127 · 128 < 2³¹; larger K is refused), half of it for ``w=int8`` with
+    zero points (65 536 · 128 · 255 < 2³¹). At that K alone, −128 · −128 in every place would be 2³¹ and wrap; the
+    encoder makes no activation −128.
 
     Parameters
     ----------
@@ -105,6 +107,13 @@ class MixPe(Scheme):
     @property
     def k_multiple(self) -> int:
         return self.group or 1
+
+    @property
+    def largest_k(self) -> int | None:
+        """The largest K that 32 bits hold the sum over, if there is one sum over the whole K."""
+        if self.group and self.scale != "int8":
+            return None
+        return self.max_k // 2 if (self.w, self.zero) == ("int8", "zp") else self.max_k
 
     @classmethod
     def named(cls) -> tuple[MixPe, ...]:

@@ -14,7 +14,7 @@ from gemmsmith_sim.golden.base import (
     expect,
     little_endian,
     pad_k,
-    refuse,
+    to_fp32,
     unknown,
 )
 from gemmsmith_sim.golden.floats import FP32_SMALLEST_NORMAL, round_fp32_flush
@@ -48,27 +48,16 @@ class Int8Golden(Golden[Int8]):
             raise ValueError("scales of int8 must be positive normal FP32 numbers")
 
     def encode(self, axis: Axis, values: Array) -> dict[str, Array]:
-        with np.errstate(over="ignore", under="ignore"):
-            x = values.astype(np.float32)
-        refuse(axis, values, np.isinf(x), "beyond the largest FP32")
-        scales = np.abs(x).max(axis=1) / np.float32(LARGEST_CODE)
-        scales = np.where(x.any(axis=1), np.maximum(scales, FP32_SMALLEST_NORMAL), np.float32(1))
-        with np.errstate(under="ignore"):
-            quotients = np.rint(x / scales[:, None])
-        codes = np.clip(quotients, -LARGEST_CODE, LARGEST_CODE).astype(np.int8)
-        return {"codes": codes, "scales": scales}
+        return encode_rows(axis, values, largest=LARGEST_CODE)
 
     def decode(self, encoded: Encoded) -> NDArray[np.float64]:
         return encoded.arrays["codes"] * encoded.arrays["scales"].astype(np.float64)[:, None]
 
     def product(self, a: Encoded, w: Encoded) -> NDArray[np.float32]:
-        left = a.arrays["codes"].astype(np.float32)
         right = w.keep("float32", lambda: w.arrays["codes"].astype(np.float32))
-        sums = np.zeros((a.shape[0], w.shape[0]), np.float64)
-        for k in range(0, a.shape[1], EXACT_TERMS):
-            sums += left[:, k : k + EXACT_TERMS] @ right[:, k : k + EXACT_TERMS].T
-        scaled = _scale(sums.astype(np.float32), a.arrays["scales"][:, None])
-        return _scale(scaled, w.arrays["scales"])
+        sums = exact_sums(a.arrays["codes"].astype(np.float32), right, terms=EXACT_TERMS)
+        scaled = scale_fp32(sums.astype(np.float32), a.arrays["scales"][:, None])
+        return scale_fp32(scaled, w.arrays["scales"])
 
     def words(self, encoded: Encoded, operand: Operand) -> NDArray[np.uint8]:
         if operand.name in ("a_codes", "w_codes"):
@@ -82,6 +71,24 @@ class Int8Golden(Golden[Int8]):
         raise unknown(self.scheme, operand)
 
 
-def _scale(x: NDArray[np.float32], scales: NDArray[np.float32]) -> NDArray[np.float32]:
+def encode_rows(axis: Axis, values: Array, *, largest: int) -> dict[str, Array]:
+    """Symmetric codes −largest..largest, int8 (rows, K), and an FP32 scale per row, as ``Int8`` has them."""
+    x = to_fp32(axis, values)
+    scales = np.abs(x).max(axis=1) / np.float32(largest)
+    scales = np.where(x.any(axis=1), np.maximum(scales, FP32_SMALLEST_NORMAL), np.float32(1))
+    with np.errstate(under="ignore"):
+        quotients = np.rint(x / scales[:, None])
+    return {"codes": np.clip(quotients, -largest, largest).astype(np.int8), "scales": scales}
+
+
+def exact_sums(left: NDArray[np.float32], right: NDArray[np.float32], *, terms: int) -> NDArray[np.float64]:
+    """left · rightᵀ, exact for sums of up to 53 bits, if float32 sums of ``terms`` products are."""
+    sums = np.zeros((len(left), len(right)), np.float64)
+    for k in range(0, left.shape[1], terms):
+        sums += left[:, k : k + terms] @ right[:, k : k + terms].T
+    return sums
+
+
+def scale_fp32(x: NDArray[np.float32], scales: NDArray[np.float32]) -> NDArray[np.float32]:
     """RNE₃₂(x · scale), flushed to +0 below the normal range; the float64 product is exact."""
     return round_fp32_flush(x.astype(np.float64) * scales)

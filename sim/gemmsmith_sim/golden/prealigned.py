@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from typing import TypeVar
 
 import numpy as np
@@ -78,14 +79,12 @@ class PrealignedGolden(Golden[P]):
         can leave FP32's normal range: t is 0 or at least 2⁻²⁹, scales at least 2⁻¹⁴, sums multiples of 2⁻⁶⁶.
         """
         exact: type[np.floating] = np.float32 if self.scheme.m <= 15 else np.float64
-        left = _grouped((a.arrays["codes"] * per_element(self._ulps(a), GROUP, a.shape)).astype(exact))
-        right = w.keep(f"by_group_{exact.__name__}", lambda: _grouped(w.arrays["codes"].astype(exact)))
+        left = by_group((a.arrays["codes"] * per_element(self._ulps(a), GROUP, a.shape)).astype(exact), GROUP)
+        right = w.keep(f"by_group_{exact.__name__}", lambda: by_group(w.arrays["codes"].astype(exact), GROUP))
         scales = w.arrays["scales"].astype(np.float32).repeat(self.scheme.weight_group // GROUP, axis=1).T
         out = np.empty((a.shape[0], w.shape[0]), np.float32)
-        for row in range(0, len(out), BLOCK_ROWS):
-            for column in range(0, out.shape[1], BLOCK_COLUMNS):
-                block = np.s_[row : row + BLOCK_ROWS], np.s_[column : column + BLOCK_COLUMNS]
-                out[block] = _accumulate(left[:, block[0]], right[:, block[1]], scales[:, block[1]])
+        for rows, columns in small_blocks(out.shape):
+            out[rows, columns] = scaled_sums(left[:, rows], right[:, columns], scales[:, columns])
         return out
 
     def words(self, encoded: Encoded, operand: Operand) -> NDArray[np.uint8]:
@@ -132,24 +131,35 @@ def _cut(significand: NDArray[np.int32], shift: NDArray[np.int32], *, m: int, ro
     return np.minimum(rounded, np.int32((1 << m) - 1))
 
 
-def lane_words(codes: Array, operand: Operand, *, width: int) -> NDArray[np.uint8]:
-    """Two's-complement ``codes`` (rows, K) of ``width`` bits, as many to a word as the operand has room for: bytes
-    (rows, words, bytes of a word), the first code lowest. Raises ``ValueError`` unless it has room for a divisor of 64.
+def lane_words(codes: Array, operand: Operand, *, width: int, group: int = GROUP) -> NDArray[np.uint8]:
+    """``codes`` (rows, K) of ``width`` bits, as many to a word as the operand has room for: bytes (rows, words, bytes
+    of a word), the first code lowest, signed ones in two's complement.
+
+    K is filled up with zeros to whole groups, or whole words if ``group`` is 0. Raises ``ValueError`` unless a word
+    holds a divisor of the group.
     """
     lanes, rest = divmod(operand.width, width)
-    if rest or GROUP % lanes:
-        raise ValueError(f"width of {operand.name} must be {width} times a divisor of {GROUP}, not {operand.width}")
+    if rest or group % lanes:
+        times = f"{width} times a divisor of {group}" if group else f"a multiple of {width}"
+        raise ValueError(f"width of {operand.name} must be {times}, not {operand.width}")
+    codes = pad_k(codes, group or lanes)
     bits = (codes[:, :, None] >> np.arange(width, dtype=codes.dtype) & 1).astype(np.uint8)
     return np.packbits(bits.reshape(len(codes), -1, operand.width), axis=2, bitorder="little")
 
 
-def _grouped(codes: Array) -> Array:
-    """(rows, K) as (groups, rows, 64), padded with zeros."""
-    padded = pad_k(codes, GROUP)
-    return np.ascontiguousarray(padded.reshape(len(codes), -1, GROUP).swapaxes(0, 1))
+def by_group(codes: Array, size: int) -> Array:
+    """(rows, K) as (groups, rows, size), padded with zeros."""
+    return np.ascontiguousarray(pad_k(codes, size).reshape(len(codes), -1, size).swapaxes(0, 1))
 
 
-def _accumulate(left: Array, right: Array, scales: NDArray[np.float32]) -> NDArray[np.float32]:
+def small_blocks(shape: tuple[int, ...]) -> Iterator[tuple[slice, slice]]:
+    """Rows and columns of the outputs that ``scaled_sums`` best computes together."""
+    for row in range(0, shape[0], BLOCK_ROWS):
+        for column in range(0, shape[1], BLOCK_COLUMNS):
+            yield slice(row, row + BLOCK_ROWS), slice(column, column + BLOCK_COLUMNS)
+
+
+def scaled_sums(left: Array, right: Array, scales: NDArray[np.float32]) -> NDArray[np.float32]:
     """Sum over groups, ascending: RNE₃₂(acc + RNE₃₂(RNE₃₂(left · rightᵀ) · scale)) from +0."""
     acc = np.zeros((left.shape[1], right.shape[1]), np.float32)
     for x, y, scale in zip(left, right, scales, strict=False):

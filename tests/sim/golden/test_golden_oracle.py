@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 
 from gemmsmith.formats import AndaFormat
-from gemmsmith.schemes import Anda, Axis, Figna, Fp16, Fp16Dot, FpInt, Ifpu, Int8, Prealigned
+from gemmsmith.schemes import Anda, Axis, Figna, Fp16, Fp16Dot, FpInt, Ifpu, Int8, MixPe, Prealigned
 from gemmsmith_sim.golden import Encoded, for_scheme
 from gemmsmith_sim.golden.floats import FLUSH_BELOW, round_fp16, round_fp32_flush
 from gemmsmith_sim.golden.prealigned import align
@@ -43,9 +43,28 @@ def wanted(a: Encoded, w: Encoded) -> list[list[int]]:
     if isinstance(scheme, Int8):
         scales = fractions(left["scales"]), fractions(right["scales"])
         return schemes.int8_product(x, scales[0], y, scales[1], out=scheme.out)
+    if isinstance(scheme, MixPe):
+        return mixpe_wanted(a, w)
     assert isinstance(scheme, Prealigned)
     return schemes.anda_product(x, left["exponents"].tolist(), y, fractions(right["scales"]), m=scheme.m,
                                 weight_group=scheme.weight_group, out=scheme.out)
+
+
+def mixpe_wanted(a: Encoded, w: Encoded) -> list[list[int]]:
+    scheme, (rows, k) = w.scheme, w.shape
+    assert isinstance(scheme, MixPe)
+    size, arrays = scheme.group or k, {name: array.tolist() for name, array in w.arrays.items()}
+    weights = [[schemes.mixpe_weight(code, arrays["zeros"][row][i // size] if "zeros" in arrays else 0, scheme.w)
+                for i, code in enumerate(arrays["codes"][row])] for row in range(rows)]
+    group, scales = scheme.group, fractions(w.arrays["scales"])
+    if scheme.scale == "pow2":
+        scales = [[Fraction(2) ** (code - 127) for code in row] for row in arrays["scales"]]
+    if scheme.scale == "int8":
+        group, scales = 0, [[scale] for scale in scales]
+        weights = [[q * arrays["group_scales"][row][i // size] for i, q in enumerate(weights[row])]
+                   for row in range(rows)]
+    return schemes.mixpe_product(a.arrays["codes"].tolist(), fractions(a.arrays["scales"]), weights, scales,
+                                 group=group, out=scheme.out)
 
 
 def check(a: Encoded, w: Encoded) -> None:
