@@ -18,6 +18,7 @@ from gemmsmith.schemes import (
     FpInt,
     Ifpu,
     Int8,
+    MixPe,
     Operand,
     Part,
     Scheme,
@@ -44,11 +45,14 @@ def test_canonical_names_are_unique_and_parse_back() -> None:
 
 def test_catalog_lists_every_short_name() -> None:
     assert list(catalog()) == ["fp16", "fp16-dot4", "fp16-int4", "int8", *(f"anda-m{m}" for m in range(1, 17)),
-                               "figna-m8", "figna-m11", "figna-m13", "ifpu"]
+                               "figna-m8", "figna-m11", "figna-m13", "ifpu",
+                               *(f"{w}a{a}" for a in (8, 4) for w in ("w8", "w4", "w3", "w2", "fp4-", "ternary-",
+                                                                      "binary-"))]
     for short, scheme in catalog().items():
         assert scheme.short == short
         assert parse(short) == scheme
         family = {"fp16-dot4": "fp16dot", "fp16-int4": "fpint"}.get(short, short.split("-")[0])
+        family = "mixpe" if isinstance(scheme, MixPe) else family
         assert (scheme.family, scheme.out, scheme.out_width) == (family, "fp32", 32)
         assert scheme.source
         assert scheme.summary

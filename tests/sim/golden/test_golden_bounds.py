@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gemmsmith.schemes import Anda, Figna, Fp16, Fp16Dot, FpInt, Ifpu, Int8, Prealigned
+from gemmsmith.schemes import Anda, Figna, Fp16, Fp16Dot, FpInt, Ifpu, Int8, MixPe, Prealigned
 from gemmsmith_sim.golden import for_scheme
 
 FP32_UNIT = 2.0**-24
@@ -25,6 +25,8 @@ def roundings(scheme: Any, k: int) -> int:
         return scheme.weight_group + 1 + -(-k // scheme.weight_group)
     if isinstance(scheme, Prealigned):
         return 2 + -(-k // 64)
+    if isinstance(scheme, MixPe):
+        return 3 if scheme.largest_k else 3 + -(-k // scheme.group)
     return k
 
 
@@ -32,7 +34,9 @@ def roundings(scheme: Any, k: int) -> int:
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 5, 63), (16, 16, 64), (7, 33, 65), (40, 30, 1000), (2, 3, 5000)],
                          ids=str)
 @pytest.mark.parametrize("scheme", [Fp16(), Fp16Dot(), FpInt(), Int8(), Anda(m=1), Anda(m=6),
-                                    Anda(m=13, weight_group=64), Anda(m=16), Figna(m=11), Ifpu()],
+                                    Anda(m=13, weight_group=64), Anda(m=16), Figna(m=11), Ifpu(), MixPe(),
+                                    MixPe(zero="zp", group=32, scale="pow2"), MixPe(w="fp4", a=4, group=0),
+                                    MixPe(w="int2", scale="int8"), MixPe(w="ternary"), MixPe(w="binary")],
                          ids=lambda s: s.short)
 def test_error_bound(scheme: Any, shape: tuple[int, int, int], out: str) -> None:
     """|o − Σ aw| ≤ ((1 + u)^n − 1) · Σ |aw| for n roundings of relative error u, plus float64's own error.

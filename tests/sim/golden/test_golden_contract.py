@@ -20,6 +20,7 @@ from gemmsmith.schemes import (
     FpInt,
     Ifpu,
     Int8,
+    MixPe,
     Operand,
     Scheme,
 )
@@ -45,6 +46,7 @@ def test_values_are_near_what_was_encoded(scheme: Any) -> None:
     x = np.random.default_rng(2).uniform(-3, 3, (4, 150))
     bits = {"fp16": (11, 11), "fp16dot": (11, 11), "fpint": (11, 4), "int8": (8, 8)}.get(
         scheme.family, (min(getattr(scheme, "m", 0), 11), 4))
+    bits = scheme.operand_bits if isinstance(scheme, MixPe) else bits
     for encode, precision in zip((golden.encode_activations, golden.encode_weights), bits, strict=True):
         encoded = encode(x)
         assert encoded.values.dtype == np.float64
@@ -55,7 +57,7 @@ def test_values_are_near_what_was_encoded(scheme: Any) -> None:
 @every_scheme
 def test_zeros_and_negative_zeros(scheme: Any) -> None:
     golden = for_scheme(scheme)
-    zeros = np.array([[0.0, -0.0, -1e-30 if scheme.family != "int8" else 0.0]])
+    zeros = np.array([[0.0, -0.0, 0.0 if scheme.family in ("int8", "mixpe") else -1e-30]])
     a, w = golden.encode_activations(zeros), golden.encode_weights(zeros)
     assert not a.arrays["codes"].any()
     assert not w.arrays["codes"].any()
@@ -114,6 +116,10 @@ def test_what_is_no_float_matrix_is_refused(scheme: Any, x: Any, message: str) -
 def test_int8_refuses_a_k_that_its_sum_cannot_hold() -> None:
     with pytest.raises(ValueError, match="K of fp16dot must be at most 131072"):
         for_scheme(Fp16Dot()).encode_activations(np.ones((1, Fp16Dot.max_k + 1), np.float16))
+    for scheme, k in ((MixPe(group=0), MixPe.max_k), (MixPe(scale="int8"), MixPe.max_k),
+                      (MixPe(w="int8", zero="zp", group=0), MixPe.max_k // 2)):
+        with pytest.raises(ValueError, match=f"K of w[48]a8 with one sum over K must be at most {k}"):
+            for_scheme(scheme).encode_activations(np.ones((1, k + 1), np.float16))
     with pytest.raises(ValueError, match="K of int8 must be at most 131072"):
         for_scheme(Int8()).encode_activations(np.ones((1, Int8.max_k + 1), np.float16))
 
@@ -148,6 +154,35 @@ def test_scales_must_be_positive_normal_numbers(scale: float) -> None:
     if scale != 1e-7:
         with pytest.raises(ValueError, match="positive normal FP32"):
             Encoded(Int8(), Axis.ROW, (1, 1), {"codes": codes, "scales": np.array([scale], np.float32)})
+
+
+@pytest.mark.parametrize(("choices", "changed", "message"), [
+    ({}, {"codes": np.full((2, 40), 8, np.int8)}, r"weights must be -8\.\.7, not 8\.\.8"),
+    ({"zero": "zp"}, {"codes": np.full((2, 40), 16, np.uint8)}, r"weights must be 0\.\.15, not 16\.\.16"),
+    ({"zero": "zp"}, {"zeros": np.full((2, 2), 16, np.uint8)}, r"zeros must be 0\.\.15, not 16\.\.16"),
+    ({"w": "ternary"}, {"codes": np.full((2, 40), -2, np.int8)}, r"weights must be -1\.\.1, not -2\.\.-2"),
+    ({"w": "binary"}, {"codes": np.full((2, 40), 2, np.uint8)}, r"weights must be 0\.\.1, not 2\.\.2"),
+    ({"w": "fp4"}, {"codes": np.full((2, 40), 16, np.uint8)}, r"weights must be 0\.\.15, not 16\.\.16"),
+    ({}, {"scales": np.zeros((2, 2), np.float16)}, "scales of mixpe weights must be positive normal FP16"),
+    ({"scale": "fp32"}, {"scales": np.full((2, 2), np.inf, np.float32)}, "must be positive normal FP32"),
+    ({"scale": "pow2"}, {"scales": np.full((2, 2), 255, np.uint8)}, r"scales must be 1\.\.254, not 255\.\.255"),
+    ({"scale": "int8"}, {"group_scales": np.zeros((2, 2), np.uint8)}, r"group_scales must be 1\.\.127, not 0\.\.0"),
+    ({"scale": "int8"}, {"codes": np.full((2, 40), 7, np.int8), "group_scales": np.full((2, 2), 19, np.uint8)},
+     r"products of weight and group_scale must be -128\.\.127, not"),
+    ({"group": 0}, {"scales": np.ones((2, 2), np.float16)}, r"scales must be float16 of shape \(2, 1\)"),
+])
+def test_narrow_weights_from_elsewhere_are_checked(choices: dict[str, Any], changed: dict[str, Array],
+                                                   message: str) -> None:
+    scheme = MixPe(**({"group": 32} | choices))
+    arrays = for_scheme(scheme).encode_weights(np.ones((2, 40))).arrays | changed
+    with pytest.raises(ValueError, match=message):
+        Encoded(scheme, Axis.COLUMN, (2, 40), arrays)
+
+
+def test_activations_of_five_bits_are_refused() -> None:
+    arrays: dict[str, Array] = {"codes": np.full((1, 1), 8, np.int8), "scales": np.ones(1, np.float32)}
+    with pytest.raises(ValueError, match=r"activations must be -8\.\.7, not 8\.\.8"):
+        Encoded(MixPe(a=4), Axis.ROW, (1, 1), arrays)
 
 
 def test_weights_of_five_bits_are_refused() -> None:
@@ -245,7 +280,7 @@ def test_a_family_has_one_golden_model() -> None:
 
 def test_a_family_without_golden_model_is_named() -> None:
     orphan = type("Orphan", (Sign,), {"family": "toyorphan"})
-    families = "anda, figna, fp16, fp16dot, fpint, ifpu, int8"
+    families = "anda, figna, fp16, fp16dot, fpint, ifpu, int8, mixpe"
     with pytest.raises(ValueError, match=f"'toyorphan' has no golden model; {families}"):
         for_scheme(orphan())
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
+import ml_dtypes
 import numpy as np
 import pytest
 from test_golden_oracle import check, fractions
 
 from gemmsmith.schemes import Axis, MixPe, SchemeError
 from gemmsmith.schemes.mixpe import GROUPS, SCALES, WEIGHTS, ZEROS
-from gemmsmith_sim.golden import Encoded, for_scheme
+from gemmsmith_sim.golden import Encoded, EncodeError, for_scheme
 from oracle import operands, schemes
 
 
@@ -132,3 +133,90 @@ def test_weight_encoding(w: str, zero: str, scale: str) -> None:
                 group.tolist(), w=w, zero=zero, scale=scale)
         else:
             assert (codes, scales[row][g], zeros) == ([0] * len(group), 1, 0)
+
+
+# Encoding beyond what the oracle states: means, powers of two, two levels
+
+
+def test_e2m1_is_that_of_ml_dtypes() -> None:
+    """All codes; and every quotient in steps of 1/16, so that all ties are among them."""
+    codes = np.arange(16, dtype=np.uint8)
+    values = codes.view(ml_dtypes.float4_e2m1fn).astype(np.float32)
+    w = Encoded(MixPe(w="fp4", scale="fp32", group=0), Axis.COLUMN, (1, 16), {
+        "codes": codes[None], "scales": np.ones((1, 1), np.float32)})
+    assert w.values.tolist() == [values.tolist()]
+    x = np.arange(-96, 97, dtype=np.float32)[None] / 16
+    encoded = for_scheme(MixPe(w="fp4", group=0)).encode_weights(x)
+    assert encoded.arrays["scales"] == 1
+    assert np.array_equal(encoded.values, x.astype(ml_dtypes.float4_e2m1fn).astype(np.float64))
+    assert not (encoded.arrays["codes"] == 8).any()
+
+
+def test_binary_scales_are_mean_magnitudes_of_the_weights_alone() -> None:
+    """Not of what fills up the last group. Zero is +1; a group of zeros has the smallest scale."""
+    w = np.array([[1, -2, 0, 3, *[0] * 28, 5, -7], [0] * 32 + [0, 1]], np.float32)
+    arrays = for_scheme(MixPe(w="binary", group=32)).encode_weights(w).arrays
+    assert arrays["scales"].tolist() == [[6 / 32, 6], [2.0**-14, 0.5]]
+    assert arrays["codes"].tolist() == [[1, 0, *[1] * 31, 0], [1] * 34]
+
+
+def test_ternary_scales_are_means_of_what_exceeds_the_threshold() -> None:
+    """Mean |w| = 1.5, threshold 1.05: 2, 2.5 and 1.25 are kept, their mean is 23/12; then the nearest code."""
+    w = np.array([[2, -2.5, 0.25, 1.25]], np.float32)
+    arrays = for_scheme(MixPe(w="ternary", group=32)).encode_weights(w).arrays
+    assert arrays["scales"] == np.float16(23 / 12)
+    assert arrays["codes"].tolist() == [[1, -1, 0, 1]]
+
+
+@pytest.mark.parametrize("w", WEIGHTS)
+def test_powers_of_two_are_the_better_of_two(w: str) -> None:
+    """Of the two around the step (that FP32 scales show), none is better than the one that is taken."""
+    x = np.random.default_rng(5).standard_normal((40, 64)).astype(np.float32)
+    steps = for_scheme(MixPe(w=w, scale="fp32", group=64)).encode_weights(x).arrays["scales"]
+    encoded = for_scheme(MixPe(w=w, scale="pow2", group=64)).encode_weights(x)
+    powers = np.exp2(encoded.arrays["scales"].astype(np.float64) - 127)
+    assert ((powers <= steps * 2) & (powers * 2 > steps)).all()
+    assert (powers > steps).any() or w in ("int2", "int3")
+    errors = np.square(encoded.values - x).sum(axis=1)
+    for row, factor in itertools.product(range(40), (0.5, 2)):
+        other = powers[row] * factor
+        if not steps[row] / 2 < other <= steps[row] * 2:
+            continue
+        best = np.square(nearest_on_grid(x[row] / other, w) * other - x[row]).sum()
+        assert errors[row] <= best * (1 + 1e-6)
+
+
+def nearest_on_grid(quotients: np.ndarray, w: str) -> np.ndarray:
+    """The nearest of all values that codes may have."""
+    values = {"fp4": sorted({s * v / 2 for s in (-1, 1) for v in schemes.E2M1_TWICE}), "ternary": [-1, 0, 1],
+              "binary": [-1, 1]}.get(w) or range(-(1 << WEIGHTS[w] - 1), 1 << WEIGHTS[w] - 1)
+    grid = np.array(list(values), np.float64)
+    return grid[np.abs(quotients[:, None] - grid).argmin(axis=1)]
+
+
+@pytest.mark.parametrize("w", ["int4", "int3", "int2"])
+@pytest.mark.parametrize("zero", ZEROS)
+def test_two_levels_lose_little(w: str, zero: str) -> None:
+    """Against FP32 scales; and one group of each row takes the largest factor that it may."""
+    x = np.random.default_rng(2).standard_normal((30, 256)) * np.random.default_rng(3).uniform(0.5, 2, (30, 1))
+    one, two = (for_scheme(MixPe(w=w, zero=zero, scale=scale, group=64)).encode_weights(x)
+                for scale in ("fp32", "int8"))
+    error = [np.square(encoded.values - x).mean() for encoded in (one, two)]
+    assert error[1] < error[0] * 1.2
+    steps = two.arrays["scales"][:, None] * two.arrays["group_scales"]
+    assert (np.abs(steps / one.arrays["scales"] - 1).min(axis=1) < 1e-6).all()
+    check(for_scheme(two.scheme).encode_activations(x[:2]), two)
+
+
+@pytest.mark.parametrize("scheme", EVERY[: len(EVERY) // 2], ids=named)
+def test_zeros_and_extremes_are_encoded(scheme: MixPe) -> None:
+    """Rows of zeros, of the smallest and of the largest numbers: legal codes, or a refusal that names the row."""
+    golden = for_scheme(scheme)
+    assert not golden.encode_weights(np.zeros((2, 40))).values.any() or scheme.w == "binary"
+    golden.encode_weights(np.full((2, 40), 1e-45, np.float32))
+    huge = np.array([[1, -1], [3e38, -3e38]], np.float32)
+    if scheme.scale == "fp16" or (scheme.zero == "zp" and scheme.scale != "pow2"):
+        with pytest.raises(EncodeError, match=r"row 1, columns from 0: the scale is beyond the largest FP(16|32)"):
+            golden.encode_weights(huge)
+    else:
+        golden.encode_weights(huge)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from golden_cases import ONE, every_scheme, operand
 
-from gemmsmith.schemes import Anda, Axis, Cadence, Figna, Fp16, Fp16Dot, FpInt, Ifpu, Int8, Operand, Part, Scheme
+from gemmsmith.schemes import Anda, Axis, Cadence, Figna, Fp16, Fp16Dot, FpInt, Ifpu, Int8, MixPe, Operand, Part, Scheme
 from gemmsmith_sim.golden import Encoded, for_scheme
 from oracle import operands as hostile
 
@@ -152,6 +152,56 @@ def test_ifpu_packing() -> None:
             assert b0 + 2 * b1 + 4 * b2 - 8 * b3 == (weights.arrays["codes"][row, index] if index < k else 0)
 
 
+@pytest.mark.parametrize(("lanes", "group", "k"), [(1, 32, 5), (8, 128, 150), (32, 32, 70), (3, 0, 20), (64, 0, 130)])
+@pytest.mark.parametrize("a", [8, 4])
+def test_mixpe_activation_packing(a: int, lanes: int, group: int, k: int) -> None:
+    encoded, (codes, scales) = packed(
+        MixPe(a=a, group=group), Axis.ROW, (3, k), operand("a_codes", a * lanes),
+        operand("a_scale", 32, Cadence.BLOCK, part=Part.TAIL))
+    whole = -(-k // (group or lanes)) * (group or lanes)
+    for row in range(3):
+        assert len(codes[row]) == whole // lanes
+        lane = [field(word, i, a, signed=True) for word in codes[row] for i in range(lanes)]
+        assert lane == [*encoded.arrays["codes"][row].tolist(), *[0] * (whole - k)]
+        assert scales[row] == [encoded.arrays["scales"][row].view(np.uint32)]
+
+
+@pytest.mark.parametrize(("lanes", "group", "k"), [(1, 32, 5), (32, 32, 70), (16, 0, 20)])
+@pytest.mark.parametrize(("w", "zero"), [("int8", "sym"), ("int4", "sym"), ("int3", "sym"), ("int3", "zp"),
+                                         ("int2", "zp"), ("fp4", "sym"), ("ternary", "sym"), ("binary", "sym")])
+def test_mixpe_weight_packing(w: str, zero: str, lanes: int, group: int, k: int) -> None:
+    scheme = MixPe(w=w, zero=zero, group=group)
+    bits = scheme.weight_bits
+    per_group: dict[str, Any] = {"cadence": Cadence.GROUP if group else Cadence.BLOCK, "part": Part.TAIL}
+    wanted = [operand("w_codes", bits * lanes), operand("w_scale", 16, **per_group)]
+    wanted += [operand("w_zero", bits, **per_group)] * (zero == "zp")
+    encoded, (codes, scales, *zeros) = packed(scheme, Axis.COLUMN, (3, k), *wanted)
+    assert scales == encoded.arrays["scales"].view(np.uint16).tolist()
+    assert zeros == ([encoded.arrays["zeros"].tolist()] if zero == "zp" else [])
+    signed = encoded.arrays["codes"].dtype == np.int8
+    for row in range(3):
+        assert len(codes[row]) * lanes == -(-k // (group or lanes)) * (group or lanes)
+        lane = [field(word, i, bits, signed=signed) for word in codes[row] for i in range(lanes)]
+        assert lane[:k] == encoded.arrays["codes"][row].tolist()
+
+
+@pytest.mark.parametrize(("scale", "name", "width"), [
+    ("fp32", "w_scale", 32), ("pow2", "w_scale", 8), ("int8", "w_scale", 32), ("int8", "w_group_scale", 7)])
+def test_mixpe_scale_packing(scale: str, name: str, width: int) -> None:
+    """Also densely: words of 7 bits side by side."""
+    scheme = MixPe(scale=scale, group=32)
+    cadence = Cadence.BLOCK if (scale, name) == ("int8", "w_scale") else Cadence.GROUP
+    encoded, (words,) = packed(scheme, Axis.COLUMN, (3, 70), operand(name, width, cadence, part=Part.TAIL))
+    array = encoded.arrays["group_scales" if name == "w_group_scale" else "scales"].reshape(3, -1)
+    assert words == (array.view(np.uint32) if array.dtype == np.float32 else array).tolist()
+    if name == "w_group_scale":
+        dense = replace(operand(name, width, cadence, part=Part.TAIL), dense=True)
+        (memory,) = for_scheme(scheme).pack(encoded, [dense]).values()
+        for row in range(3):
+            stream = int.from_bytes(memory[row].tobytes(), "little")
+            assert [field(stream, i, 7) for i in range(3)] == array[row].tolist()
+
+
 def test_pack_takes_the_matrix_s_own_operands_only() -> None:
     golden = for_scheme(Fp16())
     memory = golden.pack(golden.encode_weights(ONE), (operand("a_code", 16), operand("w_code", 16)))
@@ -165,7 +215,9 @@ def test_pack_takes_the_matrix_s_own_operands_only() -> None:
     (Anda(), operand("a_plane", 32)), (Anda(), operand("a_exponent", 8)), (Anda(), operand("w_codes", 128)),
     (Anda(), operand("w_scale", 32)), (Figna(m=11), operand("a_codes", 14)), (Figna(m=11), operand("a_codes", 36)),
     (Figna(), operand("w_codes", 6)), (Ifpu(), operand("a_codes", 512, Cadence.GROUP)),
-    (Ifpu(), operand("w_plane", 32)),
+    (Ifpu(), operand("w_plane", 32)), (MixPe(), operand("a_codes", 12)), (MixPe(), operand("w_codes", 24)),
+    (MixPe(group=0), operand("w_codes", 6)), (MixPe(), operand("a_scale", 16, Cadence.BLOCK)),
+    (MixPe(), operand("w_scale", 32, Cadence.GROUP)), (MixPe(zero="zp"), operand("w_zero", 8, Cadence.GROUP)),
 ], ids=lambda x: getattr(x, "name", None))
 def test_pack_refuses_widths(scheme: Any, wrong: Operand) -> None:
     golden = for_scheme(scheme)

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-CONTRACT = {"fp16": 3e8, "int8": 2e9, "anda-m6": 2e9, "anda-m16": 2e9}
+CONTRACT = {"fp16": 3e8, "int8": 2e9, "anda-m6": 2e9, "anda-m16": 2e9, "w4a8": 2e9}
 MEASURE = """
 import sys, time
 import numpy as np
