@@ -40,21 +40,12 @@ class Dequantise(wiring.Component):
         self.format = scale
         self.point = point
         self.fused, self.convert, self.multiply = STAGES[pace]
+        self.latency = dequantise_latency(width=width, scale=scale, pace=pace)
         super().__init__({"i": In(signed(width)), "scale": In(SCALE_WIDTHS[scale]), "o": Out(FP32.width)})
-
-    @property
-    def _fuses(self) -> bool:
-        return self.format == "fp16" and self.width <= FP32.precision + 2
-
-    @property
-    def latency(self) -> int:
-        if self._fuses:
-            return self.fused
-        return self.convert + (0 if self.format == "pow2" else self.multiply)
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        if self._fuses:
+        if _fuses(self.width, self.format):
             m.submodules.scale = fused = ScaleInteger(width=self.width, exponent_width=4, stages=self.fused)
             m.d.comb += [fused.i.eq(self.i), fused.exponent.eq(self.point), fused.scale.eq(self.scale[:-1]),
                          self.o.eq(fused.o)]
@@ -70,3 +61,15 @@ class Dequantise(wiring.Component):
         m.d.comb += [convert.exponent.eq(self.point), multiply.a.eq(convert.o), multiply.b.eq(scale),
                      self.o.eq(multiply.o)]
         return m
+
+
+def dequantise_latency(*, width: int, scale: str, pace: int) -> int:
+    """Latency of a ``Dequantise`` of these parameters."""
+    fused, convert, multiply = STAGES[pace]
+    if _fuses(width, scale):
+        return fused
+    return convert if scale == "pow2" else convert + multiply
+
+
+def _fuses(width: int, scale: str) -> bool:
+    return scale == "fp16" and width <= FP32.precision + 2

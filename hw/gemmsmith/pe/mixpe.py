@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from amaranth.hdl import Array, Cat, Const, Module, Signal, Value, signed
 from amaranth.lib.memory import Memory
 
-from gemmsmith.arith.dequantise import SCALE_WIDTHS, STAGES, Dequantise
+from gemmsmith.arith.dequantise import SCALE_WIDTHS, STAGES, Dequantise, dequantise_latency
 from gemmsmith.arith.dot import PlaneDot
 from gemmsmith.arith.float_convert import FloatToHalf
 from gemmsmith.arith.float_multiply import FloatMultiply
@@ -78,13 +78,12 @@ class MixPeElement(IntegerElement):
         """Bits of a core's sum once it is corrected by Σ a."""
         return min(SUM, self.result_width + (2 if self.row_side else 0))
 
-    def dequantise(self) -> Dequantise:
-        """The product with the weights' scale."""
-        scheme = self.scheme
-        two_levels = scheme.scale == "int8"
-        return Dequantise(width=SUM if two_levels else self.corrected_width,
-                          scale="fp32" if two_levels else scheme.scale,
-                          point=-1 if scheme.w == "fp4" else 0, pace=self.tail_loop)
+    @property
+    def scaled(self) -> dict[str, Any]:
+        """The product with the weights' scale, as ``Dequantise`` takes it."""
+        two_levels = self.scheme.scale == "int8"
+        return {"width": SUM if two_levels else self.corrected_width,
+                "scale": "fp32" if two_levels else self.scheme.scale, "pace": self.tail_loop}
 
     def _operands(self) -> list[Operand]:
         scheme, lanes = self.scheme, self.lanes
@@ -176,11 +175,11 @@ class Latencies(NamedTuple):
     def of(cls, pe: MixPeElement) -> Latencies:
         two_levels = pe.scheme.scale == "int8"
         floats = bool(pe.scheme.group) and not two_levels
-        zero = PlaneDot(lanes=1, a_width=pe.row_side, w_width=pe.zero_width).latency + 1 if pe.zero_width else 0
+        zero = levels(pe.zero_width) + 1 if pe.zero_width else 0
         stored = LOOPS[pe.tail_loop].stored
         return cls(correct=zero or int(pe.scheme.w == "binary"),
                    weigh=levels(GROUP_SCALE) + 1 if two_levels else 0,
-                   scale=pe.dequantise().latency,
+                   scale=dequantise_latency(**pe.scaled),
                    total=LOOPS[pe.tail_loop].latency + stored if floats else 0,
                    finish=STAGES[pe.tail_loop][2],
                    half=HALF_STAGES if pe.scheme.out == "fp16" else 0)
@@ -197,7 +196,7 @@ class MixPeTail(Tail):
         summed, done = self._correct(m), cycles.correct
         if pe.scheme.scale == "int8":
             summed, done = self._weigh(m, summed, done), done + cycles.weigh
-        m.submodules.scale = scale = pe.dequantise()
+        m.submodules.scale = scale = Dequantise(**pe.scaled, point=-1 if pe.scheme.w == "fp4" else 0)
         m.d.comb += [scale.i.eq(summed),
                      scale.scale.eq(delay(m, self.w_scale, done, name="w_scale", reset_less=True))]
         total, done = scale.o, done + cycles.scale
@@ -251,10 +250,10 @@ class MixPeTail(Tail):
 
     def _a_scale(self, m: Module, done: int) -> Value:
         """The activations' scale ``done`` cycles later: a word per block, kept where few blocks are under way."""
-        blocks = done // self.pe.result_interval(self.share) + 2
-        m.submodules.a_scales = kept = Memory(shape=32, depth=1 << levels(blocks), init=[])
+        places = levels(done // self.pe.result_interval(self.share) + 2)
+        m.submodules.a_scales = kept = Memory(shape=32, depth=1 << places, init=[])
         read, write = kept.read_port(domain="comb"), kept.write_port()
-        slot = Signal(range(len(kept.data)))
+        slot = Signal(places)
         last = self.ctl.valid & self.ctl.last
         with m.If(last & (self.ctl.index == self.share - 1)):
             m.d.sync += slot.eq(slot + 1)

@@ -6,7 +6,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 
-from gemmsmith.arith.digits import DigitAccumulator, DigitRecoder
+from gemmsmith.arith.digits import DigitAccumulator, DigitLayout, DigitRecoder
 from gemmsmith.arith.tech import targeting
 
 
@@ -15,13 +15,13 @@ class Both(wiring.Component):
 
     def __init__(self, **sizes):
         self.accumulator = DigitAccumulator(**sizes)
-        self.lanes = sizes["lanes"]
+        self.lanes, self.layout = sizes["lanes"], sizes["layout"]
         super().__init__({"valid": In(1), "first": In(1), "a": In(self.accumulator.a.shape()),
-                          "w": In(4 * self.lanes), "o": Out(self.accumulator.o.shape())})
+                          "w": In(self.layout.weight_width * self.lanes), "o": Out(self.accumulator.o.shape())})
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.recoder = recoder = DigitRecoder(lanes=self.lanes)
+        m.submodules.recoder = recoder = DigitRecoder(lanes=self.lanes, layout=self.layout)
         m.submodules.accumulator = accumulator = self.accumulator
         m.d.comb += [recoder.w.eq(self.w), accumulator.digits.eq(recoder.digits), accumulator.ones.eq(recoder.ones),
                      accumulator.valid.eq(self.valid), accumulator.first.eq(self.first), accumulator.a.eq(self.a),
@@ -39,7 +39,8 @@ def run(beats, *, target="generic", **sizes):
             ctx.set(dut.first, first)
             for lane, value in enumerate(a):
                 ctx.set(dut.a[lane], value)
-            ctx.set(dut.w, sum((value & 15) << 4 * lane for lane, value in enumerate(w)))
+            bits = dut.layout.weight_width
+            ctx.set(dut.w, sum((value & (1 << bits) - 1) << bits * lane for lane, value in enumerate(w)))
             await ctx.tick()
             seen.append(ctx.get(dut.o))
 
@@ -51,9 +52,13 @@ def run(beats, *, target="generic", **sizes):
     return seen
 
 
-def test_every_activation_times_every_weight():
-    pairs = [(a, w) for a in range(-16, 16) for w in range(-8, 8)]
-    seen = run([(1, 1, [a], [w]) for a, w in pairs], lanes=1, a_width=5, width=9)
+@pytest.mark.parametrize("target", ["generic", "asic"])
+@pytest.mark.parametrize(("layout", "weights"), [
+    (DigitLayout(1), range(2)), (DigitLayout(2, ternary=True), range(-1, 2)), (DigitLayout(2), range(-2, 2)),
+    (DigitLayout(4), range(-8, 8)), (DigitLayout(6), range(-32, 32)), (DigitLayout(8), range(-128, 128))])
+def test_every_activation_times_every_weight(layout, weights, target):
+    pairs = [(a, w) for a in range(-16, 16) for w in weights]
+    seen = run([(1, 1, [a], [w]) for a, w in pairs], target=target, lanes=1, a_width=5, layout=layout, width=13)
     assert seen == [a * w for a, w in pairs]
 
 
@@ -70,13 +75,21 @@ def test_sums_over_beats(target, lanes, a_width):
         beats.append((valid, first, a, w))
         expected.append(total)
     width = a_width + 16
-    assert run(beats, target=target, lanes=lanes, a_width=a_width, width=width) == expected
+    assert run(beats, target=target, lanes=lanes, a_width=a_width, layout=DigitLayout(4), width=width) == expected
     assert len(set(expected)) > 50
 
 
 @pytest.mark.parametrize("name", ["lanes", "a_width", "width"])
 def test_arguments_are_checked(name):
     with pytest.raises(ValueError, match=f"{name} must be at least 1, not 0"):
-        DigitAccumulator(**({"lanes": 1, "a_width": 8, "width": 8} | {name: 0}))
+        DigitAccumulator(**({"lanes": 1, "a_width": 8, "width": 8, "layout": DigitLayout(4)} | {name: 0}))
     with pytest.raises(ValueError, match="lanes must be at least 1, not 0"):
-        DigitRecoder(lanes=0)
+        DigitRecoder(lanes=0, layout=DigitLayout(4))
+
+
+def test_digits_are_checked():
+    for width in (0, 3):
+        with pytest.raises(ValueError, match=f"width must be 1 or even, not {width}"):
+            DigitLayout(width)
+    with pytest.raises(ValueError, match="width of ternary weights must be 2, not 4"):
+        DigitLayout(4, ternary=True)

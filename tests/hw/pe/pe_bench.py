@@ -136,14 +136,15 @@ class Bench:
                 results = [ctx.get(core.o) for core in self.cores]
                 run.results[n].append(results)
                 block_first, block_last = (b < length, b == blocks[n].beats - 1) if per_group else (True, True)
-                words += [(n, b, c, results[c], block_first, block_last) for c in range(self.share)]
+                side = ctx.get(self.row.side) if pe.row_side else 0
+                words += [(n, b, c, results[c], block_first, block_last, side) for c in range(self.share)]
 
             # The tail takes the cores' results in turn.
             index = words[0][2] if words else 0
             take = bool(words) and cycle >= tail_free and (index > 0 or cycle >= tail_loop_free)
             self._drive_tail(ctx, blocks, words[0] if take else None)
             if take:
-                n, _, c, _, _, block_last = words.popleft()
+                n, _, c, _, _, block_last, _ = words.popleft()
                 tail_free = cycle + pe.tail_interval
                 tail_loop_free = cycle + pe.tail_loop if c == 0 else tail_loop_free
                 if block_last:
@@ -175,10 +176,13 @@ class Bench:
             ctx.set(tail.ctl, {"valid": 0, "first": self.rng.getrandbits(1), "last": self.rng.getrandbits(1),
                                "index": self.rng.randrange(self.share), "word": 0})
             ctx.set(tail.i, self.rng.getrandbits(pe.result_width))
+            side = self.rng.getrandbits(pe.row_side)
         else:
-            n, b, c, word, first, last = entry
+            n, b, c, word, first, last, side = entry
             ctx.set(tail.ctl, {"valid": 1, "first": first, "last": last, "index": c, "word": 0})
             ctx.set(tail.i, word)
+        if pe.row_side:
+            ctx.set(tail.row_side, side)
         for operand in pe.select(None, Part.TAIL):
             if entry is None:
                 word = self.rng.getrandbits(operand.width)

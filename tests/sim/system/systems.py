@@ -28,6 +28,10 @@ BUILDS = {
                 "axi_addr_width": "40"},
     "figna-m11": {"rows": "2", "cols": "2", "axi_data_width": "128", "buffer_k": "64", "lanes": "8"},
     "ifpu": {"rows": "2", "cols": "2", "axi_data_width": "128", "buffer_k": "128", "tail_share": "2"},
+    "w4a8": {"rows": "2", "cols": "4", "axi_data_width": "128", "buffer_k": "64", "lanes": "8", "group": "32",
+             "zero": "zp"},
+    "ternary-a8": {"rows": "2", "cols": "2", "axi_data_width": "64", "buffer_k": "64", "lanes": "8", "group": "64",
+                   "scale": "pow2"},
 }
 MODES = {"fp16": ("fp16",), "fp16-dot4": ("fp16-dot4",), "fp16-int4": ("fp16-int4",),
          "int8": ("int8",), "anda-m6": ("anda-m6", "anda-m1", "anda-m8", "anda-m3"),

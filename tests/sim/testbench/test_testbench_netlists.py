@@ -11,11 +11,17 @@ ELEMENTS = {
     "anda-m4": {"m_max": "4"},
     "fp16": {},
     "figna-m8": {"lanes": "2"},
+    "w4a8": {"lanes": "2", "zero": "zp", "group": "32"},
+    "ternary-a8": {"lanes": "4", "group": "32"},
 }
+LATER = ("ternary-a8",)
+"""Units whose netlists only the long tier simulates."""
 
 
 @pytest.mark.parametrize("target", ["ecp5", pytest.param("ice40", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("scheme", [*ELEMENTS, pytest.param("ifpu", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("scheme", [
+    *(pytest.param(scheme, marks=pytest.mark.slow if scheme in LATER else ()) for scheme in ELEMENTS),
+    pytest.param("ifpu", marks=pytest.mark.slow)])
 def test_mapped_netlist_equals_golden(scheme, target, tmp_path):
     require("verilator")
     bench = BenchDirectory(tmp_path, scheme, level="pe", name="unit", **ELEMENTS.get(scheme, {}))
@@ -38,6 +44,10 @@ VARIANTS = [
     pytest.param("anda-m5", {"m_max": "6", "stages": "3", "planes": "2"}, marks=pytest.mark.slow),
     pytest.param("int8", {"lanes": "1"}, marks=pytest.mark.slow),
     pytest.param("int8", {"lanes": "4"}, marks=pytest.mark.slow),
+    ("w4a8", {"lanes": "4", "group": "32"}),
+    pytest.param("binary-a8", {"lanes": "8", "group": "32"}, marks=pytest.mark.slow),
+    pytest.param("fp4-a8", {"lanes": "4", "group": "32", "scale": "pow2"}, marks=pytest.mark.slow),
+    pytest.param("w3a8", {"lanes": "4", "group": "64", "zero": "zp", "scale": "int8"}, marks=pytest.mark.slow),
 ]
 
 
@@ -61,7 +71,8 @@ def test_leaves_of_a_technology_equal_golden(scheme, options, mapped, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("scheme", "options"), [
-    ("figna-m11", {"lanes": "8", "pipelined": "0"}), ("ifpu", {"m": "4", "stages": "0"})])
+    ("figna-m11", {"lanes": "8", "pipelined": "0"}), ("ifpu", {"m": "4", "stages": "0"}),
+    ("int8", {"lanes": "8", "pipelined": "0"}), ("w4a8", {"lanes": "8", "pipelined": "0", "zero": "zp"})])
 def test_trees_of_full_adders_equal_golden(scheme, options, tmp_path):
     require("verilator")
     bench = BenchDirectory(tmp_path, scheme, level="pe", name="unit", target="asic", **options)
