@@ -18,6 +18,8 @@ from gemmsmith_sim.measure.suites import (
     SuiteRecord,
     array_share,
     assemble,
+    equal_area_rows,
+    largest_array,
     load_suite,
     markdown,
     published_workloads,
@@ -95,7 +97,7 @@ def anda_rows():
 
 def test_models_on_arrays_of_equal_throughput():
     [workload] = [w for w in published_workloads(ANDA) if (w.model, w.label) == ("LLaMA2-13B", "0.1%")]
-    rows, missing = system_rows(ANDA, ANDA.units, anda_rows(), [workload])
+    rows, missing = system_rows(ANDA, ANDA.system, ANDA.units, anda_rows(), [workload])
     assert missing == []
     [row] = rows
     # 16 × 16 cores of 64 products in M + 1 cycles against 32 × 32 of one a cycle; pauses between blocks are rare.
@@ -114,9 +116,47 @@ def test_models_on_arrays_of_equal_throughput():
 
 def test_a_length_that_was_not_measured_is_told():
     measured = [row for row in anda_rows() if row.scheme != "anda-m10"]
-    rows, missing = system_rows(ANDA, ANDA.units, measured, published_workloads(ANDA)[6:7])
+    rows, missing = system_rows(ANDA, ANDA.system, ANDA.units, measured, published_workloads(ANDA)[6:7])
     assert rows == []
     assert missing == ["LLaMA-13B at 0.1% on ecp5/no-dsp: anda-m10 was not measured"]
+
+
+@pytest.mark.parametrize(("cores", "share", "size"), [
+    (1, 1, (1, 1)), (12, 4, (3, 4)), (17, 1, (4, 4)), (35, 8, (4, 8)), (896, 1, (32, 28))])
+def test_the_largest_array(cores, share, size):
+    assert largest_array(cores, share) == size
+
+
+def test_an_array_holds_a_tail():
+    with pytest.raises(ValueError, match="an array of 7 cores holds no tail that 8 share"):
+        largest_array(7, 8)
+
+
+def test_models_on_arrays_of_equal_area():
+    mixpe = load_suite("mixpe")
+    units = [unit for unit in mixpe.units if unit.name in ("FP16", "INT8")]
+    rows = [pe_row("fp16", 100.0, 1.0, 1000.0, share=1).model_copy(update={"name": "FP16", "fmax_mhz": 500.0}),
+            pe_row("int8", 400.0, 16.0, 400.0, share=1).model_copy(update={"name": "INT8", "fmax_mhz": 1000.0})]
+    found, missing = equal_area_rows(mixpe, mixpe.system, units, rows)
+    assert missing == []
+    assert {row.model for row in found} == {"ViT-Base", "ViT-Huge", "OPT-6.7B", "LLaMA2-13B"}
+    base, ours = (row for row in found if row.model == "LLaMA2-13B")
+    assert (base.rows, base.cols, base.time, base.energy, base.area) == (32, 28, 1, 1, 1)
+    assert (ours.rows, ours.cols, ours.macs_per_cycle) == (16, 14, 16 * 224)
+    assert ours.area == 1
+    # Four times the products in a cycle; 4096 tokens are 256 rows of blocks and 128 of the other's.
+    blocks = {(n, k): (256 * -(-n // 14) * k / 16, 128 * -(-n // 28) * k)
+              for n, k in ((5120, 5120), (13824, 5120), (5120, 13824))}
+    counts = {(5120, 5120): 4, (13824, 5120): 2, (5120, 13824): 1}
+    mine, theirs = (sum(counts[size] * cycles[side] for size, cycles in blocks.items()) for side in (0, 1))
+    assert ours.time == pytest.approx(mine / theirs, rel=1e-3)
+    assert ours.time_own_clock == pytest.approx(ours.time / 2)
+    assert ours.time_drained >= ours.time
+    assert ours.energy == pytest.approx(0.4)
+    [published] = [row for row in found if (row.model, row.name) == ("OPT-6.7B", "INT8")]
+    assert (published.paper.time, published.paper.energy) == (0.86, 0.49)
+    assert equal_area_rows(mixpe, mixpe.system, units, rows[1:]) == (
+        [], ["models on ecp5/no-dsp: fp16 was not measured"])
 
 
 @pytest.mark.parametrize("groups", [1, 3, 9, 40])

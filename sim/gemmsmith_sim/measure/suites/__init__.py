@@ -6,8 +6,9 @@ linear layers of language models in the precision that was chosen for each (`sys
 """
 
 from .assemble import assemble
+from .equal_area import equal_area_rows, largest_array
 from .plan import SuitePlan
-from .record import PeRow, SuiteRecord, SystemRow
+from .record import EqualAreaRow, PeRow, SuiteRecord, SystemRow
 from .share import PARTS, ArrayShare, array_share
 from .suite import ModelShape, Suite, load_suite, suite_names
 from .system import system_rows
@@ -15,7 +16,7 @@ from .tables import markdown, tables
 from .workload import Workload, published_workloads, tuned_workload
 
 __all__ = [
-    "PARTS", "ArrayShare", "ModelShape", "PeRow", "Suite", "SuitePlan", "SuiteRecord", "SystemRow", "Workload",
-    "array_share", "assemble", "load_suite", "markdown", "published_workloads", "suite_names", "system_rows", "tables",
-    "tuned_workload",
+    "PARTS", "ArrayShare", "EqualAreaRow", "ModelShape", "PeRow", "Suite", "SuitePlan", "SuiteRecord", "SystemRow",
+    "Workload", "array_share", "assemble", "equal_area_rows", "largest_array", "load_suite", "markdown",
+    "published_workloads", "suite_names", "system_rows", "tables", "tuned_workload",
 ]  # fmt: skip

@@ -8,9 +8,9 @@ from typing import Literal
 from pydantic import Field
 
 from ..bench.record import Provenance, _Record
-from .suite import PaperUnit, Published
+from .suite import PaperUnit, Published, Relative
 
-__all__ = ["SCHEMA", "PeRow", "SuiteRecord", "SystemRow"]
+__all__ = ["SCHEMA", "EqualAreaRow", "PeRow", "SuiteRecord", "SystemRow"]
 
 SCHEMA: Literal["gemmsmith-suite-1"] = "gemmsmith-suite-1"
 
@@ -72,6 +72,26 @@ class SystemRow(_Record):
     paper: Published | None = Field(default=None, description="geometric mean over the paper's models")
 
 
+class EqualAreaRow(_Record):
+    """One model on an array of one unit, relative to the baseline's array, whose area it has at most."""
+
+    model: str
+    name: str
+    scheme: str
+    target: str
+    variant: str
+    tokens: int
+    rows: int = Field(description="of the array")
+    cols: int
+    macs_per_cycle: float = Field(description="peak of the array")
+    area: float = Field(description="of the array, every part counted")
+    time: float = Field(description="at equal clock, operands always ready, outputs taken as they come")
+    time_drained: float = Field(description="the same with one output a cycle, on both sides")
+    time_own_clock: float | None = Field(default=None, description="time, each array at the clock of static timing")
+    energy: float | None = Field(default=None, description="of the arrays")
+    paper: Relative = Relative()
+
+
 class SuiteRecord(_Record):
     """A run of a suite."""
 
@@ -80,7 +100,8 @@ class SuiteRecord(_Record):
     title: str
     provenance: Provenance
     units: list[PeRow]
-    system: list[SystemRow]
+    system: list[SystemRow] = Field(default_factory=list)
+    equal_area: list[EqualAreaRow] = Field(default_factory=list)
     failures: list[str] = Field(default_factory=list, description="what could not be measured, and why")
 
     def to_json(self) -> str:

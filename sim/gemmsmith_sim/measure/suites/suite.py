@@ -14,7 +14,10 @@ from gemmsmith.arith.tech import TARGETS
 from ..bench.record import ASIC
 from ..bench.unit import Unit
 
-__all__ = ["ModelShape", "PaperUnit", "Published", "Suite", "SuiteUnit", "load_suite", "model_shapes", "suite_names"]
+__all__ = [
+    "EqualArea", "ModelShape", "PaperUnit", "Published", "Relative", "Suite", "SuiteUnit", "System", "load_suite",
+    "model_shapes", "suite_names",
+]  # fmt: skip
 
 _FOLDER = Path(__file__).parent
 _MODELS = "models"
@@ -66,13 +69,13 @@ class SuiteUnit(_Data):
 
 
 class ModelShape(_Data):
-    """Public dimensions of a decoder whose blocks have the modules of `gemmsmith_sim.search.MODULES`."""
+    """Public dimensions of a transformer whose blocks have the modules of `gemmsmith_sim.search.MODULES`."""
 
     hidden: int
     ffn: int
     layers: int
     gated: bool = Field(description="whether the feed-forward part has a gate beside its first layer")
-    context: int = Field(description="longest sequence it was trained for")
+    context: int = Field(description="longest sequence it was trained for; of images, the patches and one")
     kv: int | None = Field(default=None, description="outputs of k and of v, if not ``hidden``")
     source: str = ""
 
@@ -124,6 +127,21 @@ class System(_Data):
     energy: Energy
 
 
+class Relative(_Data):
+    """Time and energy of a model, relative to those of the suite's first baseline."""
+
+    time: float | None = None
+    energy: float | None = None
+
+
+class EqualArea(_Data):
+    """The table of workloads on arrays of equal area."""
+
+    rows: int = Field(description="of the array of the first baseline, whose area all others get")
+    cols: int
+    models: dict[str, dict[str, Relative]] = Field(description="model → unit's name → the paper's figures")
+
+
 class Suite(_Data):
     """A table of units and a table of workloads."""
 
@@ -133,7 +151,7 @@ class Suite(_Data):
     k: int = Field(description="elements along K of a block of which a result per block may make use")
     baselines: list[str] = Field(description="units that all others are held against, the first of them everywhere")
     units: list[SuiteUnit]
-    system: System
+    system: System | EqualArea
 
     def choose(self, names: Sequence[str] | None) -> list[SuiteUnit]:
         """The units of these schemes, in the suite's order, with the baselines; all of them for ``None``.

@@ -16,7 +16,7 @@ from gemmsmith.tile.row import SLOTS
 from ..bench.unit import Unit
 from ..system import SystemCost, cost
 from .record import PeRow, SystemRow
-from .suite import Published, Suite, SuiteUnit
+from .suite import Published, Suite, SuiteUnit, System
 from .workload import Product, Workload
 
 __all__ = ["Machine", "pace", "system_rows"]
@@ -62,6 +62,15 @@ class Machine:
             pe = self.element(p.module, target)
             blocks = ceil(tokens / self.rows) * ceil(p.n / self.cols)
             total += p.count * blocks * pace(pe, pe.groups(p.k), min(tokens, self.rows), self.cols, self.share)
+        return total
+
+    def scheduled(self, products: Sequence[Product], tokens: int, target: str) -> float:
+        """The same if outputs leave as fast as they come."""
+        total = 0.0
+        for p in products:
+            pe = self.element(p.module, target)
+            schedule = pe.schedule(groups=pe.groups(p.k), mode=pe.mode, share=self.share)
+            total += p.count * ceil(tokens / self.rows) * ceil(p.n / self.cols) * schedule.block
         return total
 
     def energy(self, products: Sequence[Product]) -> float | None:
@@ -117,7 +126,7 @@ class _Built(NamedTuple):
     energy: float | None
 
 
-def system_rows(suite: Suite, units: Sequence[SuiteUnit], rows: Sequence[PeRow],
+def system_rows(suite: Suite, system: System, units: Sequence[SuiteUnit], rows: Sequence[PeRow],
                 workloads: Sequence[Workload]) -> tuple[list[SystemRow], list[str]]:
     """The table of workloads on every target and variant of ``rows``, against each baseline among them; and what is
     missing in it, and why."""
@@ -125,7 +134,7 @@ def system_rows(suite: Suite, units: Sequence[SuiteUnit], rows: Sequence[PeRow],
     missing: list[str] = []
     for target, variant in dict.fromkeys((row.target, row.variant) for row in rows):
         measured = {row.scheme: row for row in rows if (row.target, row.variant) == (target, variant)}
-        table = _Table(suite, {unit.scheme: unit for unit in units}, measured, target, variant)
+        table = _Table(suite, system, {unit.scheme: unit for unit in units}, measured, target, variant)
         for workload in workloads:
             lacking = sorted({scheme for scheme in table.schemes(workload).values() if scheme not in measured})
             if lacking:
@@ -141,6 +150,7 @@ class _Table:
     """One target with one script."""
 
     suite: Suite
+    system: System
     units: Mapping[str, SuiteUnit]
     measured: Mapping[str, PeRow]
     target: str
@@ -148,7 +158,7 @@ class _Table:
 
     def schemes(self, workload: Workload) -> dict[str, str]:
         """Module → scheme of its length."""
-        return {module: f"{self.suite.system.variable}-m{length}" for module, length in workload.lengths.items()}
+        return {module: f"{self.system.variable}-m{length}" for module, length in workload.lengths.items()}
 
     def rows(self, workload: Workload, baseline: str) -> Iterator[SystemRow]:
         """The variable machine, and every fixed one, against one baseline."""
@@ -159,17 +169,17 @@ class _Table:
                            workload.rows, workload.cols, share)
         base = self._fixed(workload, baseline)
         yield self._row(workload, baseline, base, variable, chosen, workload.label)
-        if workload.label != next(iter(self.suite.system.losses)):
+        if workload.label != next(iter(self.system.losses)):
             return  # once for each model of the paper
         for scheme, row in self.measured.items():
-            if scheme != baseline and not scheme.startswith(f"{self.suite.system.variable}-"):
+            if scheme != baseline and not scheme.startswith(f"{self.system.variable}-"):
                 yield self._row(workload, baseline, base, self._fixed(workload, scheme),
                                 dict.fromkeys(workload.lengths, scheme), row.name)
 
     def _fixed(self, workload: Workload, scheme: str) -> Machine:
         """One unit for all modules, in an array of the throughput that the suite gives fixed precision."""
         cores = workload.rows * workload.cols
-        macs = self.suite.system.throughput * cores / (self.suite.rows * self.suite.cols)
+        macs = self.system.throughput * cores / (self.suite.rows * self.suite.cols)
         row = self.measured[scheme]
         doublings = max(0, int(macs / row.macs_per_cycle).bit_length() - 1)
         rows = 1 << doublings // 2
@@ -179,7 +189,7 @@ class _Table:
 
     def _row(self, workload: Workload, baseline: str, base: Machine, machine: Machine, schemes: Mapping[str, str],
              label: str) -> SystemRow:
-        chip, energy, choices = self.suite.system.chip, self.suite.system.energy, self.suite.system.choices
+        chip, energy, choices = self.system.chip, self.system.energy, self.system.choices
         products, tokens, target = workload.products(), workload.tokens, self.target
         speedups = [base.cycles(products, m, target) / machine.cycles(products, m, target) for m in (tokens, 1)]
         area = machine.area / base.area
@@ -187,7 +197,7 @@ class _Table:
         power = spent / least if spent is not None and least else None
         mine, theirs = (one.built(products, tokens, target, choices) for one in (machine, base))
         decode = base.built(products, 1, target, choices).cycles / machine.built(products, 1, target, choices).cycles
-        varies = schemes[next(iter(schemes))].startswith(f"{self.suite.system.variable}-")
+        varies = schemes[next(iter(schemes))].startswith(f"{self.system.variable}-")
         memory = energy.memory_variable if varies else energy.memory
         return SystemRow(
             model=workload.model, label=label, target=target, variant=self.variant, baseline=baseline,

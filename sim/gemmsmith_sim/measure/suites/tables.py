@@ -10,7 +10,7 @@ from ..bench.page.markdown import table_lines
 from ..bench.page.tables import Cell, Head, Table
 from ..bench.page.text import NONE, figure
 from ..bench.record import ASIC
-from .record import PeRow, SuiteRecord, SystemRow
+from .record import EqualAreaRow, PeRow, SuiteRecord, SystemRow
 from .suite import PaperUnit
 
 __all__ = ["markdown", "tables"]
@@ -25,6 +25,8 @@ _SYSTEM = (("speed-up", "speedup", "prefill"), ("speed-up", "speedup_decode", "d
            ("co-processor", "built_speedup", "prefill"), ("co-processor", "built_speedup_decode", "decode"),
            ("co-processor", "built_energy", "energy"))
 """What stands above, field, and title of a column."""
+_EQUAL_AREA = (("time", "time", "equal clock"), ("time", "time_own_clock", "own clock"),
+               ("time", "time_drained", "one output a cycle"), ("energy", "energy", "array"))
 
 
 def tables(record: SuiteRecord) -> list[Table]:
@@ -37,6 +39,9 @@ def tables(record: SuiteRecord) -> list[Table]:
         system = [row for row in record.system if (row.target, row.variant) == (target, variant)]
         for baseline in dict.fromkeys(row.baseline for row in system):
             found += list(_system_tables([row for row in system if row.baseline == baseline], where))
+        equal = [row for row in record.equal_area if (row.target, row.variant) == (target, variant)]
+        if equal:
+            found += [_equal_area_table(equal, where, record.units[0].name), _arrays_table(equal, where)]
     return found
 
 
@@ -61,7 +66,7 @@ def _unit_table(rows: Sequence[PeRow], where: str) -> Table:
     lines = [[Cell(row.name), _cell(row.macs_per_cycle),
               *(_cell(value) for paper in [row.paper, *(row.relative[base] for base in bases)]
                 for value in _efficiencies(paper))] for row in rows]
-    return Table(f"{where}: units in the array, every part counted; multiples of FP-FP", heads, lines)
+    return Table(f"{where}: units in the array, every part counted; multiples of {rows[0].name}", heads, lines)
 
 
 def _efficiencies(paper: PaperUnit) -> list[float | None]:
@@ -103,6 +108,28 @@ def _system_tables(rows: Sequence[SystemRow], where: str) -> Iterator[Table]:
         yield Table(caption, heads, [
             [Cell(row.model), Cell(row.label), Cell(_lengths(row)), _cell(row.bit_operations), *_system_cells([row])]
             for row in varying])
+
+
+def _equal_area_table(rows: Sequence[EqualAreaRow], where: str, base: str) -> Table:
+    """Every model on every array, and the geometric means."""
+    heads = [Head("model", numeric=False), Head("array", numeric=False), Head("time", over="paper"),
+             Head("energy", over="paper"), *(Head(title, over=over) for over, _, title in _EQUAL_AREA)]
+    lines = [[Cell(row.model), Cell(row.name), _cell(row.paper.time), _cell(row.paper.energy),
+              *(_cell(getattr(row, field)) for _, field, _ in _EQUAL_AREA)] for row in rows]
+    for name in dict.fromkeys(row.name for row in rows):
+        own = [row for row in rows if row.name == name]
+        lines.append([Cell("geometric mean"), Cell(name), _cell(None), _cell(None),
+                      *(_cell(_mean([getattr(row, field) for row in own])) for _, field, _ in _EQUAL_AREA)])
+    return Table(f"{where}: models on arrays of equal area, relative to {base}'s", heads, lines)
+
+
+def _arrays_table(rows: Sequence[EqualAreaRow], where: str) -> Table:
+    heads = [Head("array", numeric=False), Head("rows"), Head("columns"), Head("MACs", "per cycle"),
+             Head("area", "of the baseline's")]
+    first = [row for row in rows if row.model == rows[0].model]
+    return Table(f"{where}: the arrays", heads, [
+        [Cell(row.name), _cell(row.rows), _cell(row.cols), _cell(row.macs_per_cycle), _cell(row.area)]
+        for row in first])
 
 
 def _mean_line(rows: Sequence[SystemRow]) -> list[Cell]:

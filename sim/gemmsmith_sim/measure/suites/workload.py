@@ -9,9 +9,9 @@ from pathlib import Path
 from gemmsmith_sim.llm.checkpoint import Checkpoint
 from gemmsmith_sim.search.assignment import PrecisionMap
 
-from .suite import ModelShape, Published, Suite, model_shapes
+from .suite import ModelShape, Published, Suite, System, model_shapes
 
-__all__ = ["Product", "Workload", "published_workloads", "tuned_workload"]
+__all__ = ["Product", "Workload", "products_of", "published_workloads", "tuned_workload"]
 
 FP16_BITS = 16
 
@@ -54,8 +54,7 @@ class Workload:
 
     def products(self) -> list[Product]:
         """Every product of a pass."""
-        return [Product(module, n, k, self.shape.layers) for module, sizes in self.shape.products().items()
-                for n, k in sizes]
+        return products_of(self.shape)
 
     def reduction(self) -> float:
         """Of bit operations, against FP16 activations and the same weights: 16 / M, M weighted by the products."""
@@ -63,8 +62,15 @@ class Workload:
         return FP16_BITS * sum(size for size, _ in sizes) / sum(size * length for size, length in sizes)
 
 
+def products_of(shape: ModelShape) -> list[Product]:
+    """Every product of a pass through a model's linear layers."""
+    return [Product(module, n, k, shape.layers) for module, sizes in shape.products().items() for n, k in sizes]
+
+
 def published_workloads(suite: Suite) -> list[Workload]:
-    """The models of the suite's paper with the lengths that it chose."""
+    """The models of the suite's paper with the lengths that it chose; none if its precision does not vary."""
+    if not isinstance(suite.system, System):
+        return []
     shapes = model_shapes()
     return [Workload(model=model, label=loss, shape=shapes[model], rows=suite.rows, cols=suite.cols,
                      lengths=dict(zip(shapes[model].products(), lengths, strict=True)), paper=chosen.paper,
@@ -78,6 +84,8 @@ def tuned_workload(suite: Suite, file: Path, checkpoint: Checkpoint, name: str) 
     Raises ``PrecisionError`` if the file cannot be used or is of another model, ``ValueError`` if it is not about the
     suite's family of variable precision.
     """
+    if not isinstance(suite.system, System):
+        raise ValueError(f"--precision goes with suites of variable precision; {suite.title} is none")
     precision = PrecisionMap.load(file)
     precision.check_model(checkpoint)
     if precision.base.family != suite.system.variable:
