@@ -20,7 +20,7 @@ Raises ``EncodeError`` for values that the scheme cannot hold, ``ValueError`` fo
 SHRINKS = tuple(1 - step / 50 for step in range(1, 41))
 """Of the range that codes span: 0.98, 0.96 … 0.2."""
 CHUNK = 1 << 19
-"""Weights that are searched together: what a search holds besides its result is about forty bytes for each."""
+"""Weights that are searched together, which bounds what a search holds besides the weights and its result."""
 
 
 def round_to_nearest(scheme: Scheme, weights: Array) -> Encoded:
