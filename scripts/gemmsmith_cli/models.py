@@ -10,10 +10,11 @@ from typing import Any
 
 from gemmsmith.schemes import Scheme, parse
 from gemmsmith_cli.errors import InputError
-from gemmsmith_cli.options import Backend, parse_choices
+from gemmsmith_cli.options import Backend, QuantiserName, parse_choices
 from gemmsmith_sim.llm.checkpoint import Checkpoint
 from gemmsmith_sim.llm.model import FloatLinear, LinearBackend
 from gemmsmith_sim.llm.quantized import GoldenLinear, SchemeOf, WeightOnlyLinear
+from gemmsmith_sim.quantise import QUANTISERS, Quantiser
 from gemmsmith_sim.search.assignment import PrecisionMap
 
 
@@ -31,17 +32,19 @@ class Arithmetic:
     Parameters
     ----------
     backend: what computes. scheme: its name, if one holds for all layers. precisions: a scheme per module instead.
-    choices: of the scheme or the build. Neither scheme nor precisions: floats.
+    choices: of the scheme or the build. quantiser: of float weights, if one was named. Neither scheme nor precisions:
+        floats.
     """
 
     backend: Backend
     scheme: str | None
     precisions: PrecisionMap | None
     choices: dict[str, str]
+    quantiser: QuantiserName | None = None
 
     @classmethod
-    def chosen(cls, backend: Backend | None, scheme: str | None, precision: Path | None,
-               choices: dict[str, str]) -> Arithmetic:
+    def chosen(cls, backend: Backend | None, scheme: str | None, precision: Path | None, choices: dict[str, str],
+               quantiser: QuantiserName | None = None) -> Arithmetic:
         """From options. Raises ``InputError`` where they do not fit each other, ``PrecisionError`` for a bad file."""
         if scheme and precision:
             raise InputError(f"--scheme {scheme} and --precision exclude each other: the file names the scheme")
@@ -53,32 +56,42 @@ class Arithmetic:
         if choices and not (scheme or backend is Backend.RTL):
             what = f"the {backend.value} backend" if precision is None else f"with --precision, {backend.value}"
             raise InputError(f"{what} has no choice {next(iter(choices))!r}")
-        return cls(backend, scheme, PrecisionMap.load(precision) if precision else None, choices)
+        if quantiser is QuantiserName.CLIP and (scheme is None or parse(scheme).family != "mixpe"):
+            raise InputError(f"--quantiser clip serves the mixpe schemes (w4a8 …), not {scheme or 'other backends'}")
+        return cls(backend, scheme, PrecisionMap.load(precision) if precision else None, choices, quantiser)
 
     @contextmanager
     def linear(self, model: Checkpoint) -> Iterator[LinearBackend]:
         """What computes the linear layers of ``model``; a simulator is open meanwhile."""
         if self.precisions:
             self.precisions.check_model(model)
+        if self.quantiser and model.config.quantization_config:
+            raise InputError(f"{model.folder}: is quantised already; it takes no --quantiser {self.quantiser.value}")
         if self.backend is Backend.RTL:
             with self._rtl() as linear:
                 yield linear
         elif self.backend is Backend.FLOAT:
             yield FloatLinear()
         else:
-            yield (GoldenLinear if self.backend is Backend.GOLDEN else WeightOnlyLinear)(self._scheme_of())
+            kind = GoldenLinear if self.backend is Backend.GOLDEN else WeightOnlyLinear
+            yield kind(self._scheme_of(), self._quantiser)
 
     def describe(self) -> dict[str, Any]:
         """For a report: backend and scheme, and the scheme of each module if they differ."""
         if self.precisions is None:
-            return {"backend": self.backend.value, "scheme": self.scheme}
+            named = {"quantiser": self.quantiser.value} if self.quantiser else {}
+            return {"backend": self.backend.value, "scheme": self.scheme, **named}
         return {"backend": self.backend.value, "scheme": self.precisions.base.name,
                 "modules": {module: scheme.name for module, scheme in self.precisions.schemes.items()}}
 
     def __str__(self) -> str:
         if self.precisions:
             return f"{self.backend.value} {', '.join(f'{m} {s.short}' for m, s in self.precisions.schemes.items())}"
-        return f"{self.backend.value} {self.scheme or ''}".strip()
+        return " ".join(filter(None, (self.backend.value, self.scheme, self.quantiser and self.quantiser.value)))
+
+    @property
+    def _quantiser(self) -> Quantiser:
+        return QUANTISERS[(self.quantiser or QuantiserName.NEAREST).value]
 
     def _scheme_of(self) -> Scheme | SchemeOf:
         return self.precisions or parse(self.scheme or "", **self.choices)
@@ -93,4 +106,4 @@ class Arithmetic:
         else:
             config = resolve_rtl(self.precisions.base.name, {**self.precisions.build_choices, **self.choices})
         with open_rtl(config) as (driver, _):
-            yield RtlLinear(driver, self.precisions)
+            yield RtlLinear(driver, self.precisions, self._quantiser)

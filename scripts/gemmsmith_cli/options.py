@@ -29,6 +29,18 @@ class Backend(StrEnum):
     RTL = "rtl"
 
 
+class QuantiserName(StrEnum):
+    """How float weights become codes."""
+
+    NEAREST = "nearest"
+    CLIP = "clip"
+
+
+QuantiserOption = Annotated[QuantiserName | None, typer.Option(
+    "--quantiser", show_default=False,
+    help="nearest (default): ranges cover all weights; clip: ranges of least squared error (mixpe).")]
+
+
 def example(*lines: str) -> str:
     """Text below the help of a verb."""
     return "\b\nExample:\n" + "\n".join(f"  gemmsmith {line}" for line in lines)

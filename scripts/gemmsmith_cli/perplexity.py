@@ -10,7 +10,7 @@ import typer
 
 from gemmsmith_cli.console import print_json, working
 from gemmsmith_cli.errors import InputError
-from gemmsmith_cli.options import Json, Precision, example
+from gemmsmith_cli.options import Json, Precision, QuantiserOption, example
 from gemmsmith_cli.run import BackendOption, ModelAndChoices, SchemeOption, hardware
 
 EXAMPLE = example("perplexity", "perplexity --scheme anda-m6",
@@ -23,6 +23,7 @@ def command(
     scheme: SchemeOption = None,
     backend: BackendOption = None,
     precision: Precision = None,
+    quantiser: QuantiserOption = None,
     text: Annotated[Path | None, typer.Option(help="Text file (default: held-out text of the built-in model).",
                                               show_default=False)] = None,
     window: Annotated[int | None, typer.Option(min=1, help="Tokens per window (default: 128, or the context).",
@@ -39,7 +40,7 @@ def command(
     from gemmsmith_sim.llm.perplexity import perplexity
 
     model_path, choices = split_arguments(arguments)
-    arithmetic = Arithmetic.chosen(backend, scheme, precision, choices)
+    arithmetic = Arithmetic.chosen(backend, scheme, precision, choices, quantiser)
     loaded = checkpoint.load(model_path)
     path = text or checkpoint.HELDOUT_TEXT
     ids = tokenizer.load_tokenizer(loaded).encode(path.read_bytes().decode("utf-8", errors="surrogateescape"))

@@ -10,7 +10,7 @@ import typer
 
 from gemmsmith_cli.console import print_json, say
 from gemmsmith_cli.errors import CheckError, InputError
-from gemmsmith_cli.options import Backend, Json, Precision, Seed, example
+from gemmsmith_cli.options import Backend, Json, Precision, QuantiserOption, Seed, example
 
 EXAMPLE = example('run --scheme anda-m6 --prompt "ROMEO:" --tokens 100',
                   "run path/to/llama --scheme int8 --backend rtl rows=2 cols=8 --tokens 8 --json",
@@ -31,6 +31,7 @@ def command(
     scheme: SchemeOption = None,
     backend: BackendOption = None,
     precision: Precision = None,
+    quantiser: QuantiserOption = None,
     prompt: Annotated[str, typer.Option(help="Text to continue.")] = "ROMEO:\n",
     tokens: Annotated[int, typer.Option(min=1, help="Tokens to write.")] = 100,
     temperature: Annotated[float, typer.Option(min=0, help="0: always the likeliest token.")] = 0.8,
@@ -44,7 +45,7 @@ def command(
     from gemmsmith_sim.llm.model import Llama
 
     model_path, choices = split_arguments(arguments)
-    arithmetic = Arithmetic.chosen(backend, scheme, precision, choices)
+    arithmetic = Arithmetic.chosen(backend, scheme, precision, choices, quantiser)
     loaded = checkpoint.load(model_path)
     words = tokenizer.load_tokenizer(loaded)
     ids = words.encode(prompt)

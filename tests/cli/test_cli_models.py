@@ -6,6 +6,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from gemmsmith.schemes import parse
 from gemmsmith_cli.errors import CheckError
@@ -14,6 +16,7 @@ from gemmsmith_sim.driver import Counters, Placed
 from gemmsmith_sim.golden import for_scheme
 from gemmsmith_sim.llm import checkpoint
 from gemmsmith_sim.llm.quantized import RtlLinear
+from oracle import packers
 
 MODEL = checkpoint.HELDOUT_TEXT.parent
 
@@ -86,6 +89,48 @@ def test_perplexity(run, text):
     assert all(2 < report["perplexity"] < 8 for report in reports)
     assert len({report["perplexity"] for report in reports}) == 3
     assert "perplexity" in run("perplexity", "--text", text, "--window", 16).out
+
+
+def test_quantisers_of_weights(run, refused, text):
+    line = ("perplexity", "--text", text, "--scheme", "w3a8", "--json")
+    reports = [json.loads(run(*line, *more).out)
+               for more in ((), ("--quantiser", "nearest"), ("--quantiser", "clip"), ("zero=zp", "group=32"))]
+    assert [report.get("quantiser") for report in reports] == [None, "nearest", "clip", None]
+    values = [report["perplexity"] for report in reports]
+    assert values[0] == values[1]
+    assert len(set(values)) == 3
+    assert "w3a8 clip" in run(*line[:-1], "--quantiser", "clip").out
+    says = refused("run", "--scheme", "int8", "--quantiser", "clip")
+    assert "--quantiser clip serves the mixpe schemes (w4a8 …), not int8" in says
+    assert "serves the mixpe schemes" in refused("run", "--quantiser", "clip")
+
+
+def test_a_packed_model_computes_as_its_codes_do(run, refused, folder, text):
+    """The built-in model rounded to nearest, in AWQ's words: what `--scheme w4a8 zero=zp` computes from floats."""
+    choices = ("--text", text, "--scheme", "w4a8", "zero=zp")
+    model = _packed(folder / "awq", parse("w4a8", zero="zp"))
+    reports = [json.loads(run("perplexity", *more, *choices, "--json").out) for more in ((), (model,))]
+    assert reports[0]["perplexity"] == reports[1]["perplexity"]
+    assert json.loads(run("perplexity", model, "--text", text, "--json").out)["backend"] == "float"
+    assert "is quantised already" in refused("perplexity", model, *choices, "--quantiser", "nearest")
+    says = refused("run", model, "--scheme", "anda-m6")
+    assert "self_attn.q_proj: its packed weights want the scheme w4a8 or w4a4 with zero=zp group=128" in says
+
+
+def _packed(target, scheme):
+    target.mkdir()
+    with safe_open(MODEL / "model.safetensors", framework="numpy") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+    for name in [name for name in tensors if "_proj" in name]:
+        arrays = for_scheme(scheme).encode_weights(tensors.pop(name)).arrays
+        packed = packers.awq(arrays["codes"].tolist(), arrays["zeros"].tolist())
+        packed["scales"] = np.ascontiguousarray(arrays["scales"].T)
+        tensors |= {f"{name.removesuffix('.weight')}.{key}": tensor for key, tensor in packed.items()}
+    save_file(tensors, target / "model.safetensors")
+    config = json.loads((MODEL / "config.json").read_text())
+    config["quantization_config"] = {"quant_method": "awq", "bits": 4, "group_size": 128, "version": "gemm"}
+    (target / "config.json").write_text(json.dumps(config))
+    return target
 
 
 @pytest.mark.parametrize(("arguments", "says"), [

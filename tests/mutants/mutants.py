@@ -132,7 +132,15 @@ MUTANTS = (
     Mutant("golden-fused-group", "sim/gemmsmith_sim/golden/prealigned.py", ".astype(np.float32, copy=False) * scale",
            " * scale.astype(np.float64)", "tests/sim/golden/test_golden_oracle.py::test_product"),
     Mutant("golden-codes-minus-128", "sim/gemmsmith_sim/golden/int8.py",
-           "np.clip(quotients, -LARGEST_CODE, LARGEST_CODE)",
-           "np.clip(quotients, -LARGEST_CODE, LARGEST_CODE - 1)",
+           "np.clip(quotients, -largest, largest)", "np.clip(quotients, -largest, largest - 1)",
            "tests/sim/golden/test_golden_oracle.py::test_int8_encoding"),
+    Mutant("golden-sums-keep-subnormals", "sim/gemmsmith_sim/golden/mixpe.py",
+           "acc[np.abs(acc) < FP32_SMALLEST_NORMAL] = 0", "acc += 0",
+           "tests/sim/golden/test_golden_mixpe.py::test_sums_below_the_normal_range_are_flushed_group_by_group"),
+    Mutant("means-count-what-fills-groups-up", "sim/gemmsmith_sim/golden/narrow.py", "/ groups.counts", "/ x.shape[2]",
+           "tests/sim/golden/test_golden_mixpe.py::test_binary_scales_are_mean_magnitudes_of_the_weights_alone"),
+    # Packed checkpoints.
+    Mutant("awq-order-not-inverted", "sim/gemmsmith_sim/quantise/packed.py", "np.argsort(AWQ_ORDER)",
+           "np.array(AWQ_ORDER)",
+           "tests/sim/quantise/test_packed.py::test_codes_zero_points_and_scales_are_taken_over"),
 )

@@ -13,6 +13,7 @@ from gemmsmith_sim.golden.int8 import encode_rows, exact_sums, scale_fp32
 from gemmsmith_sim.golden.narrow import (
     LARGEST_FACTOR,
     POW2_CODES,
+    Groups,
     decode_codes,
     encode_narrow,
     int_range,
@@ -90,7 +91,8 @@ class MixPeGolden(Golden[MixPe]):
     def encode(self, axis: Axis, values: Array) -> dict[str, Array]:
         if axis is Axis.ROW:
             return encode_rows(axis, values, largest=(1 << self.scheme.a - 1) - 1)
-        return encode_narrow(self.scheme, to_fp32(axis, values))
+        groups = Groups.of(self.scheme, to_fp32(axis, values))
+        return encode_narrow(self.scheme, groups).arrays(values.shape[1])
 
     def decode(self, encoded: Encoded) -> NDArray[np.float64]:
         arrays = encoded.arrays

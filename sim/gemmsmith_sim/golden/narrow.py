@@ -72,8 +72,8 @@ def int_range(scheme: MixPe) -> tuple[int, int]:
     return (0, codes - 1) if scheme.zero == "zp" else (-codes // 2, codes // 2 - 1)
 
 
-def encode_narrow(scheme: MixPe, values: Floats) -> dict[str, Array]:
-    """Round to nearest: the arrays of ``MixPeGolden``. Raises ``EncodeError`` for a scale beyond its format.
+def encode_narrow(scheme: MixPe, groups: Groups) -> Narrow:
+    """Round to nearest. Raises ``EncodeError`` for a scale beyond its format.
 
     Steps of a group, in float32, means in float64: integers have absmax / (2^(N−1) − 1), with a zero point
     (max − min) / (2^N − 1), where min ≤ 0 ≤ max; ``fp4`` absmax / 6; ``binary`` mean |w|; ``ternary`` the mean of
@@ -88,14 +88,13 @@ def encode_narrow(scheme: MixPe, values: Floats) -> dict[str, Array]:
     Codes: the nearest to w / scale, by float32 division and rounding to nearest even; of ``fp4`` ties go to the even
     code and zero is 0, not −0; of ``binary`` 0 is +1. Zero points are clip(RNE(−min / scale)).
     """
-    groups = Groups.of(scheme, values)
     steps = ideal_steps(scheme, groups)
     if scheme.scale != "pow2":
-        return nearest(scheme, groups, steps).arrays(values.shape[1])
+        return nearest(scheme, groups, steps)
     powers = np.ldexp(np.float32(0.5), np.frexp(np.maximum(steps, FP32_SMALLEST_NORMAL))[1])
     lower, upper = nearest(scheme, groups, powers), nearest(scheme, groups, np.minimum(powers, POW2_LARGEST / 2) * 2)
     take = squared_error(scheme, groups, upper) < squared_error(scheme, groups, lower)
-    return better(lower, upper, take).arrays(values.shape[1])
+    return better(lower, upper, take)
 
 
 def ideal_steps(scheme: MixPe, groups: Groups) -> Floats:
@@ -117,11 +116,14 @@ def ideal_steps(scheme: MixPe, groups: Groups) -> Floats:
     return magnitudes.max(axis=2) / largest
 
 
-def nearest(scheme: MixPe, groups: Groups, steps: Floats, *, row_scales: Floats | None = None) -> Narrow:
-    """The groups in codes nearest to w / scale, the scales being ``steps`` in their format.
+def nearest(scheme: MixPe, groups: Groups, steps: Floats, *, shrink: float = 1,
+            row_scales: Floats | None = None) -> Narrow:
+    """The groups in codes nearest to w / scale, the scales being ``shrink`` · ``steps`` in their format.
 
-    ``row_scales``: (rows, 1), of two levels, if others than those that follow from the steps.
+    ``shrink``: of the range that codes span; what is beyond takes the last code. ``row_scales``: (rows, 1), of two
+    levels, if others than those that follow from the steps.
     """
+    steps = steps * np.float32(shrink)
     empty = np.logical_not(groups.values.any(axis=2) | (scheme.w == "binary"))
     scales, factors = _scales(scheme, groups, steps, empty, row_scales)
     worth = scale_values(scheme, scales, factors).astype(np.float32)
@@ -129,7 +131,7 @@ def nearest(scheme: MixPe, groups: Groups, steps: Floats, *, row_scales: Floats 
     with np.errstate(under="ignore", over="ignore"):
         zeros = None
         if scheme.zero == "zp":
-            zeros = np.clip(np.rint(-_ends(groups.values)[0] / worth), low, high)
+            zeros = np.clip(np.rint(-_ends(groups.values)[0] * np.float32(shrink) / worth), low, high)
         quotients = groups.values / worth[:, :, None]
     return Narrow(_codes(scheme, quotients, zeros, factors), scales, factors,
                   None if zeros is None else zeros.astype(np.uint8))

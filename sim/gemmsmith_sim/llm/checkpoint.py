@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from gemmsmith_sim.cache import digest
 from gemmsmith_sim.llm.config import LlamaConfig
 from gemmsmith_sim.llm.errors import CheckpointError
 from gemmsmith_sim.llm.safetensors_file import SafetensorsFile
+from gemmsmith_sim.quantise.packed import PackedWeight, read_packed
 
 __all__ = ["CALIBRATION_TEXT", "HELDOUT_TEXT", "Checkpoint", "CheckpointError", "LayerWeights", "load"]
 
@@ -35,18 +37,22 @@ _LINEARS = {
 }
 
 
+Weight = NDArray[np.float32] | PackedWeight
+"""Of a linear layer: numbers, or codes if the checkpoint is quantised."""
+
+
 @dataclass(frozen=True)
 class LayerWeights:
     """One block. ``linear`` maps q, k, v, o, gate, up, down to a weight of shape (outputs, inputs)."""
 
     attention_norm: NDArray[np.float32]
     ffn_norm: NDArray[np.float32]
-    linear: dict[str, NDArray[np.float32]]
+    linear: dict[str, Weight]
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A configuration and its weights, all float32.
+    """A configuration and its weights, float32 but for packed linear layers.
 
     ``embedding`` and ``head`` are (vocabulary, hidden), and the same array if the model ties them.
     """
@@ -68,7 +74,8 @@ def load(path: Path | str | None = None) -> Checkpoint:
     """Load the checkpoint folder ``path``, or the built-in byte-level Shakespeare model if it is None.
 
     The folder holds ``config.json`` and either ``model.safetensors`` or shards with
-    ``model.safetensors.index.json``; tensors are F16, BF16 or F32.
+    ``model.safetensors.index.json``; tensors are F16, BF16 or F32. With a ``quantization_config`` of GPTQ or AWQ,
+    linear layers that have a ``qweight`` are read as `PackedWeight`.
 
     Raises
     ------
@@ -108,9 +115,16 @@ def _load_layer(tensors: "_Tensors", config: LlamaConfig, index: int) -> LayerWe
         attention_norm=tensors.read(f"{prefix}.input_layernorm.weight", (hidden,)),
         ffn_norm=tensors.read(f"{prefix}.post_attention_layernorm.weight", (hidden,)),
         linear={
-            name: tensors.read(f"{prefix}.{stored}.weight", shapes[name]) for name, stored in _LINEARS.items()
+            name: _load_linear(tensors, config, f"{prefix}.{stored}", shapes[name])
+            for name, stored in _LINEARS.items()
         },
     )
+
+
+def _load_linear(tensors: "_Tensors", config: LlamaConfig, name: str, shape: tuple[int, int]) -> Weight:
+    if config.quantization_config is not None and f"{name}.qweight" in tensors:
+        return read_packed(tensors, name, shape, config.quantization_config)
+    return tensors.read(f"{name}.weight", shape)
 
 
 class _Tensors:
@@ -140,11 +154,23 @@ class _Tensors:
                 raise CheckpointError(f"{index}: weight_map must name files of this folder, not {shard!r}")
         return [self._folder / shard for shard in shards]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._files
+
     def read(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        return self._file(name, shape).read(name, shape)
+
+    def stored(self, name: str, shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
+        return self._file(name, shape).stored(name, shape, dtype)
+
+    def error(self, name: str, what: str) -> CheckpointError:
+        return self._files[name].error(f"{name} {what}")
+
+    def _file(self, name: str, shape: tuple[int, ...]) -> SafetensorsFile:
         if name not in self._files:
             raise CheckpointError(f"{self._folder}: tensor {name} of shape {list(shape)} is missing")
         self._read.add(name)
-        return self._files[name].read(name, shape)
+        return self._files[name]
 
     def refuse_leftovers(self, *, tied: bool) -> None:
         """A tensor that nothing reads (a bias, one layer more) means another model than the one computed."""

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from gemmsmith_sim.llm.errors import CheckpointError
+from gemmsmith_sim.quantise.packed import PackedFormat
 
 __all__ = ["LlamaConfig"]
 
@@ -13,7 +14,6 @@ __all__ = ["LlamaConfig"]
 _UNSUPPORTED: dict[str, tuple[Any, ...]] = {
     "attention_bias": (None, False),
     "mlp_bias": (None, False),
-    "quantization_config": (None,),
     "pretraining_tp": (None, 1),
     "sliding_window": (None,),
     "partial_rotary_factor": (None, 1.0),
@@ -24,7 +24,8 @@ class LlamaConfig(BaseModel):
     """Validated model configuration, field names and defaults as in Hugging Face ``LlamaConfig``.
 
     Keys that do not change the numbers computed are ignored; features that are not implemented (attention or
-    MLP bias, RoPE scaling, other activations, other architectures, quantised storage) are refused by name.
+    MLP bias, RoPE scaling, other activations, other architectures, quantised storage other than `PackedFormat`) are
+    refused by name.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -42,6 +43,7 @@ class LlamaConfig(BaseModel):
     rope_theta: float = Field(default=10000.0, gt=0, allow_inf_nan=False)
     hidden_act: Literal["silu"] = "silu"
     tie_word_embeddings: bool = False
+    quantization_config: PackedFormat | None = None
     eos_token_id: int | list[int] | None = None
 
     @classmethod

@@ -10,8 +10,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gemmsmith_sim.llm.checkpoint import Checkpoint
+from gemmsmith_sim.llm.checkpoint import Checkpoint, Weight
 from gemmsmith_sim.llm.config import LlamaConfig
+from gemmsmith_sim.quantise.packed import PackedWeight
 
 __all__ = ["FloatLinear", "KVCache", "LinearBackend", "Llama"]
 
@@ -21,7 +22,7 @@ Floats = NDArray[np.float32]
 class LinearBackend(Protocol):
     """Computes ``x · weightᵀ`` for every linear layer of the blocks."""
 
-    def prepare(self, name: str, weight: Floats) -> Any:
+    def prepare(self, name: str, weight: Weight) -> Any:
         """Take a weight of shape (N, K), once per layer, before any product.
 
         ``name`` is ``layers.<index>.<q|k|v|o|gate|up|down>``. What is returned comes back as ``handle``.
@@ -32,10 +33,10 @@ class LinearBackend(Protocol):
 
 
 class FloatLinear:
-    """The reference backend: a float32 matrix product."""
+    """The reference backend: a float32 matrix product, packed weights by their values."""
 
-    def prepare(self, name: str, weight: Floats) -> Floats:
-        return weight
+    def prepare(self, name: str, weight: Weight) -> Floats:
+        return weight.values if isinstance(weight, PackedWeight) else weight
 
     def matmul(self, handle: Floats, x: Floats) -> Floats:
         return x @ handle.T

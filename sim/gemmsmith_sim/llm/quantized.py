@@ -1,6 +1,8 @@
 """Linear backends in a scheme's arithmetic: on its golden model, on the hardware, or with its weights only.
 
-All take one scheme, or a function from a layer's name (``layers.<index>.<q|k|v|o|gate|up|down>``) to its scheme.
+All take one scheme, or a function from a layer's name (``layers.<index>.<q|k|v|o|gate|up|down>``) to its scheme, and a
+quantiser for weights that are no codes yet. A packed weight that is not of its layer's scheme raises
+``CheckpointError``.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ from numpy.typing import NDArray
 from gemmsmith.schemes import Fp16, Scheme
 from gemmsmith_sim.driver import Driver, Placed
 from gemmsmith_sim.golden import Encoded, EncodeError, for_scheme
+from gemmsmith_sim.llm.checkpoint import Weight
+from gemmsmith_sim.quantise import PackedWeight, Quantiser, round_to_nearest
 
 __all__ = ["GoldenLinear", "RtlLinear", "SchemeOf", "WeightOnlyLinear"]
 
@@ -31,13 +35,13 @@ class GoldenLinear:
     ``prepare`` and ``matmul`` raise ``EncodeError``, with the layer's name, for values the scheme cannot hold.
     """
 
-    def __init__(self, scheme: Scheme | SchemeOf) -> None:
+    def __init__(self, scheme: Scheme | SchemeOf, quantiser: Quantiser = round_to_nearest) -> None:
         self.scheme_of = _by_layer(scheme)
         self.outputs = 0
+        self._quantiser = quantiser
 
-    def prepare(self, name: str, weight: Floats) -> tuple[str, Encoded]:
-        with _naming(name):
-            return name, for_scheme(self.scheme_of(name)).encode_weights(weight)
+    def prepare(self, name: str, weight: Weight) -> tuple[str, Encoded]:
+        return name, _encode(name, weight, self.scheme_of(name), self._quantiser)
 
     def matmul(self, handle: tuple[str, Encoded], x: Floats) -> Floats:
         name, weight = handle
@@ -69,16 +73,16 @@ class RtlLinear:
     ``DriverError`` as the driver does.
     """
 
-    def __init__(self, driver: Driver, scheme: Scheme | SchemeOf | None = None) -> None:
+    def __init__(self, driver: Driver, scheme: Scheme | SchemeOf | None = None,
+                 quantiser: Quantiser = round_to_nearest) -> None:
         self.driver = driver
         self.outputs = self.mismatches = self.macs = 0
         self.first_mismatch: str | None = None
         self._scheme_of = _by_layer(scheme or driver.device.pe.scheme)
+        self._quantiser = quantiser
 
-    def prepare(self, name: str, weight: Floats) -> tuple[str, Placed]:
-        with _naming(name):
-            encoded = for_scheme(self._scheme_of(name)).encode_weights(weight)
-        return name, self.driver.load_weights(encoded)
+    def prepare(self, name: str, weight: Weight) -> tuple[str, Placed]:
+        return name, self.driver.load_weights(_encode(name, weight, self._scheme_of(name), self._quantiser))
 
     def matmul(self, handle: tuple[str, Placed], x: Floats) -> Floats:
         name, weight = handle
@@ -106,19 +110,26 @@ class WeightOnlyLinear:
     ``prepare`` and ``matmul`` raise ``EncodeError``, with the layer's name, for values the formats cannot hold.
     """
 
-    def __init__(self, scheme: Scheme | SchemeOf) -> None:
+    def __init__(self, scheme: Scheme | SchemeOf, quantiser: Quantiser = round_to_nearest) -> None:
         self._scheme_of = _by_layer(scheme)
+        self._quantiser = quantiser
         self._activations = for_scheme(Fp16())
 
-    def prepare(self, name: str, weight: Floats) -> tuple[str, Floats]:
-        with _naming(name):
-            return name, for_scheme(self._scheme_of(name)).encode_weights(weight).values.astype(np.float32)
+    def prepare(self, name: str, weight: Weight) -> tuple[str, Floats]:
+        encoded = _encode(name, weight, self._scheme_of(name), self._quantiser)
+        return name, encoded.values.astype(np.float32)
 
     def matmul(self, handle: tuple[str, Floats], x: Floats) -> Floats:
         name, weight = handle
         with _naming(name):
             activations = self._activations.encode_activations(x).values.astype(np.float32)
         return activations @ weight.T
+
+
+def _encode(layer: str, weight: Weight, scheme: Scheme, quantiser: Quantiser) -> Encoded:
+    """The weight's codes: its own if it is packed."""
+    with _naming(layer):
+        return weight.encode(scheme) if isinstance(weight, PackedWeight) else quantiser(scheme, weight)
 
 
 def _by_layer(scheme: Scheme | SchemeOf) -> SchemeOf:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gemmsmith_sim.llm import checkpoint
-from gemmsmith_sim.llm.checkpoint import HELDOUT_TEXT, Checkpoint
+from gemmsmith_sim.llm.checkpoint import HELDOUT_TEXT, Checkpoint, Weight
 from gemmsmith_sim.llm.model import FloatLinear, Llama
 from gemmsmith_sim.llm.tokenizer import load_tokenizer
 
@@ -98,8 +98,8 @@ class _Recording(FloatLinear):
     def __init__(self, seen: dict[str, tuple[Floats, Floats]]) -> None:
         self._seen = seen
 
-    def prepare(self, name: str, weight: Floats) -> Any:
-        return name, weight
+    def prepare(self, name: str, weight: Weight) -> Any:
+        return name, super().prepare(name, weight)
 
     def matmul(self, handle: Any, x: Floats) -> Floats:
         name, weight = handle
