@@ -14,17 +14,19 @@ from gemmsmith.schemes.ifpu import Ifpu
 from gemmsmith.schemes.int8 import Int8
 from gemmsmith.schemes.mixpe import MixPe
 from gemmsmith.schemes.prealigned import Prealigned
+from gemmsmith.schemes.w4a16 import W4A16
 
-FAMILIES: tuple[type[Scheme], ...] = (Fp16, Fp16Dot, FpInt, Int8, Anda, Figna, Ifpu, MixPe)
+FAMILIES: tuple[type[Scheme], ...] = (Fp16, Fp16Dot, FpInt, Int8, Anda, Figna, Ifpu, MixPe, W4A16)
 
 __all__ = ["FAMILIES", "Anda", "Axis", "Cadence", "Figna", "Fp16", "Fp16Dot", "FpInt", "Ifpu", "Int8", "MixPe",
-           "Operand", "Part", "Prealigned", "Scheme", "SchemeError", "catalog", "parse"]
+           "Operand", "Part", "Prealigned", "Scheme", "SchemeError", "W4A16", "catalog",
+           "parse"]
 
 
 def catalog() -> dict[str, Scheme]:
     """Short name → scheme, for every short name there is."""
     schemes = [Fp16(), Fp16Dot(), FpInt(), Int8(), *(Anda(m=m) for m in range(1, 17)), *Figna.compared(), Ifpu(),
-               *MixPe.named()]
+               *MixPe.named(), *W4A16.compared()]
     return {scheme.short: scheme for scheme in schemes}
 
 
@@ -42,6 +44,6 @@ def parse(text: str, **choices: str | int) -> Scheme:
         else:
             raise SchemeError(f"no scheme is called {text!r}; there are fp16, fp16-dot4, fp16-int4, int8, "
                               "anda-m1 … anda-m16, figna-m1 … figna-m16, ifpu, "
-                              f"{', '.join(scheme.short for scheme in MixPe.named())}, "
+                              f"{', '.join(scheme.short for scheme in (*MixPe.named(), *W4A16.compared()))}, "
                               "and their canonical names (gemmsmith list)")
     return scheme.replace(**choices)

@@ -11,6 +11,7 @@ from gemmsmith_sim.golden import (  # noqa: F401  (importing a family registers 
     fpint,
     ifpu,
     int8,
+    w4a16,
 )
 from gemmsmith_sim.golden.base import Encoded, EncodeError, Golden, for_scheme
 
