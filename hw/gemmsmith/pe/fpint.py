@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
-from amaranth.lib.memory import Memory
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
 from gemmsmith.arith.float_accumulate import EXPONENT_WIDTH, PRODUCT_WIDTH, SUM_WIDTH, FloatAccumulator
-from gemmsmith.arith.float_add import FloatAdd
-from gemmsmith.arith.float_convert import FloatToHalf
-from gemmsmith.arith.float_multiply import FloatMultiply
 from gemmsmith.arith.float_stages import leading_places
 from gemmsmith.arith.round import FP16, FP32
-from gemmsmith.arith.sum import delay
 from gemmsmith.arith.tech import leaf
 from gemmsmith.pe.base import Core, Edge, ProcessingElement, Tail
 from gemmsmith.pe.fp16 import EXPONENT, SIGNIFICAND, Fp16Edge, sum_code
+from gemmsmith.pe.grouped import GROUP_TAIL_LOOP, GroupTail, group_tail_latency
 from gemmsmith.schemes import Axis, Cadence, FpInt, Operand, Part
 
 WEIGHT = 4
@@ -27,8 +23,7 @@ PADDING = PRODUCT_WIDTH - SIGNIFICAND - 3
 SMALLEST = 25
 """Exponent of a weight of magnitude 1, such that its sum with an activation's is the accumulator's (2^-70): an
 activation's unit is 2^-35, a weight's significand 2^-2."""
-CODE_STAGES, SCALE_STAGES, ADD_STAGES, HALF_STAGES = 1, 4, 4, 1
-"""Pipeline registers of the tail's parts."""
+CODE_STAGES = 1
 
 
 class FpIntElement(ProcessingElement):
@@ -56,10 +51,8 @@ class FpIntElement(ProcessingElement):
         self.column_payload = 1 + WEIGHT_EXPONENT + 3
         self.edge_latency = 2
         self.core_latency = FloatAccumulator.latency
-        self.tail_loop = ADD_STAGES + 1
-        self.tail_latency = CODE_STAGES + SCALE_STAGES + ADD_STAGES
-        if scheme.out == "fp16":
-            self.tail_latency += HALF_STAGES
+        self.tail_loop = GROUP_TAIL_LOOP
+        self.tail_latency = CODE_STAGES + group_tail_latency(scheme)
 
     def beats(self, mode: int) -> int:
         return self.group
@@ -77,7 +70,7 @@ class FpIntElement(ProcessingElement):
         return FpIntCore(self)
 
     def tail(self, share: int) -> Tail:
-        return FpIntTail(self, share)
+        return FpIntTail(self, share, code_stages=CODE_STAGES)
 
 
 class FpIntColumnEdge(Edge):
@@ -117,32 +110,10 @@ class FpIntCore(Core):
         return m
 
 
-class FpIntTail(Tail):
-    """total ← total + (acc · scale), each step rounded to FP32; one total for each of the ``share`` cores.
+class FpIntTail(GroupTail):
+    """A group's sum comes as the accumulator has it."""
 
-    A scale with exponent 31 counts as the largest finite FP16.
-    """
-
-    def elaborate(self, platform: Any) -> Module:
-        m = Module()
-        half = self.pe.scheme.out == "fp16"
-        m.submodules.scale = scale = FloatMultiply(b_shape=FP16, stages=SCALE_STAGES)
-        m.submodules.add = add = FloatAdd(stages=ADD_STAGES)
-        m.submodules.totals = totals = Memory(shape=FP32.width, depth=self.share, init=[])
-        read, write = totals.read_port(domain="comb"), totals.write_port()
-        scaled = delay(m, self.ctl, CODE_STAGES + scale.latency, name="scaled")
-        added = delay(m, scaled, add.latency, name="added")
-        code, w_scale = Signal(FP32.width, reset_less=True), Signal(FP16.width, reset_less=True)
-        m.d.sync += [code.eq(sum_code(self.i)), w_scale.eq(self.w_scale)]
-        m.d.comb += [
-            scale.a.eq(code), scale.b.eq(w_scale),
-            read.addr.eq(scaled.index), add.a.eq(Mux(scaled.first, 0, read.data)), add.b.eq(scale.o),
-            write.addr.eq(added.index), write.data.eq(add.o), write.en.eq(added.valid),
-        ]
-        done = added.valid & added.last
-        if half:
-            m.submodules.half = to_half = FloatToHalf(stages=HALF_STAGES)
-            m.d.comb += to_half.i.eq(add.o)
-            done = delay(m, done, HALF_STAGES, name="done")
-        m.d.comb += [self.o.eq(to_half.o if half else add.o), self.o_valid.eq(done)]
-        return m
+    def code(self, m: Module) -> Value:
+        code = Signal(FP32.width, reset_less=True)
+        m.d.sync += code.eq(sum_code(self.i))
+        return code
