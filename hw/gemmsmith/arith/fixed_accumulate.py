@@ -44,16 +44,18 @@ class FixedAccumulator(wiring.Component):
         middle = delay(m, self.exponent[2:4], 2, name="middle", reset_less=True)
         term = leaf("shift_left")(m, near, middle, 4)
         far = delay(m, self.exponent[4], 4, name="far", reset_less=True)
-        kept, o = Signal(signed(self.width)), Signal(signed(self.width), reset_less=True)
+        valid = delay(m, self.valid, 4, name="valid")
+        # What clears the sum also does so at reset: a register in front of it, so that registers need one reset only.
+        done = Signal(init=1)
+        m.d.sync += done.eq(delay(m, self.valid & self.last, 3, name="last"))
+        kept, o = (Signal(signed(self.width), name=name, reset_less=True) for name in ("kept", "o"))
         low = Cat(term, term[-1].replicate(self.width - len(term)))[:self.width]
         high = Cat(Const(0, 16), term, term[-1].replicate(self.width - len(term)))[:self.width]
         total = Signal(signed(self.width))
         m.d.comb += [total.eq(leaf("accumulate_chosen")(m, kept, low, high, far)), self.o.eq(o)]
         m.d.sync += o.eq(total)
-        valid = delay(m, self.valid, 4, name="valid")
-        last = delay(m, self.last, 4, name="last", reset_less=True)
         with m.If(valid):
             m.d.sync += kept.eq(total)
-            with m.If(last):
-                m.d.sync += kept.eq(0)
+        with m.If(done):
+            m.d.sync += kept.eq(0)
         return m

@@ -19,8 +19,7 @@ from gemmsmith.schemes.w4a16 import W4A16
 FAMILIES: tuple[type[Scheme], ...] = (Fp16, Fp16Dot, FpInt, Int8, Anda, Figna, Ifpu, MixPe, W4A16)
 
 __all__ = ["FAMILIES", "Anda", "Axis", "Cadence", "Figna", "Fp16", "Fp16Dot", "FpInt", "Ifpu", "Int8", "MixPe",
-           "Operand", "Part", "Prealigned", "Scheme", "SchemeError", "W4A16", "catalog",
-           "parse"]
+           "Operand", "Part", "Prealigned", "Scheme", "SchemeError", "W4A16", "catalog", "parse"]
 
 
 def catalog() -> dict[str, Scheme]:

@@ -79,8 +79,8 @@ def test_product(scheme: Any, k: int) -> None:
     check(operands.encoded(scheme, Axis.ROW, (5, k), rng), operands.encoded(scheme, Axis.COLUMN, (6, k), rng))
 
 
-@pytest.mark.parametrize("scheme", [Fp16(), Fp16Dot(), FpInt(), Int8(), *(Anda(m=m) for m in MS), Figna(), Ifpu(), W4A16(),
-                                    W4A16(w="fp4")],
+@pytest.mark.parametrize("scheme", [Fp16(), Fp16Dot(), FpInt(), Int8(), *(Anda(m=m) for m in MS), Figna(), Ifpu(),
+                                    W4A16(), W4A16(w="fp4")],
                          ids=lambda s: s.short)
 def test_one_by_one(scheme: Any) -> None:
     golden = for_scheme(scheme)

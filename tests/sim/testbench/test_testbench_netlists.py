@@ -11,6 +11,7 @@ ELEMENTS = {
     "anda-m4": {"m_max": "4"},
     "fp16": {},
     "figna-m8": {"lanes": "2"},
+    "w4a16": {"lanes": "2", "group": "32"},
 }
 
 
@@ -36,6 +37,8 @@ VARIANTS = [
     pytest.param("fp16-dot4", {}, marks=pytest.mark.slow),
     pytest.param("fp16-int4", {"weight_group": "64"}, marks=pytest.mark.slow),
     pytest.param("anda-m5", {"m_max": "6", "stages": "3", "planes": "2"}, marks=pytest.mark.slow),
+    ("fp4-a16", {"lanes": "4", "group": "32", "guard": "8"}),
+    pytest.param("w4a16", {"lanes": "4", "group": "32", "guard": "exact"}, marks=pytest.mark.slow),
     pytest.param("int8", {"lanes": "1"}, marks=pytest.mark.slow),
     pytest.param("int8", {"lanes": "4"}, marks=pytest.mark.slow),
 ]
