@@ -28,8 +28,9 @@ sat -verify -seq {steps} -prove equal 1 -prove-skip {skip}
 
 
 def prove_equal(target, folder, build, *, latency=0, plain=False):
-    """``build(m, signal)`` gives a leaf's output; ``signal(shape, name)`` is an input, the same for both. ``plain``: the
-    variant is made of no cells."""
+    """``build(m, signal)`` gives a leaf's output; ``signal(shape, name)`` is an input, the same for both.
+
+    ``plain``: the variant has no cells of the technology."""
     m, inputs, outputs = Module(), {}, []
 
     def signal(shape, name):

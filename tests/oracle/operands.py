@@ -6,7 +6,7 @@ from functools import singledispatch
 
 import numpy as np
 
-from gemmsmith.schemes import W4A16, Axis, Fp16, Fp16Dot, FpInt, Int8, Prealigned, Scheme
+from gemmsmith.schemes import W4A16, Axis, Dequant, Fp16, Fp16Dot, FpInt, Int8, Prealigned, Scheme
 from gemmsmith_sim.golden import Encoded
 
 ODD_FP16 = np.array([0x0000, 0x8000, 0x0001, 0x8001, 0x03FF, 0x0400, 0x8400, 0x07FF, 0x3BFF, 0x3C00, 0xBC00,
@@ -35,6 +35,16 @@ def encoded(scheme: Scheme, axis: Axis, shape: tuple[int, int], rng: np.random.G
 @encoded.register
 def _(scheme: Fp16 | Fp16Dot, axis: Axis, shape: tuple[int, int], rng: np.random.Generator) -> Encoded:
     return Encoded(scheme, axis, shape, {"codes": fp16_codes(shape, rng)})
+
+
+@encoded.register
+def _(scheme: Dequant, axis: Axis, shape: tuple[int, int], rng: np.random.Generator) -> Encoded:
+    """Scales whose products with a code are beyond FP16 among them."""
+    if axis is Axis.ROW:
+        return Encoded(scheme, axis, shape, {"codes": fp16_codes(shape, rng)})
+    scales = int4_scales((shape[0], -(-shape[1] // scheme.group)), rng)
+    scales[0] = np.array(0x7BFF, np.uint16).view(np.float16)
+    return Encoded(scheme, axis, shape, {"codes": rng.integers(-8, 8, shape).astype(np.int8), "scales": scales})
 
 
 @encoded.register

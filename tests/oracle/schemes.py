@@ -8,6 +8,7 @@ from fractions import Fraction
 from oracle.exact import (
     Number,
     floor_log2,
+    fp16_bits,
     fp16_fields,
     fp16_number,
     output_bits,
@@ -62,6 +63,12 @@ def _fpint_dot(x: Sequence[int], y: Sequence[int], scales: Sequence[Fraction], w
             acc = round_to_fp32(acc + fp16_number(x[k]) * y[k])
         total = round_to_fp32(total + round_to_fp32(acc * scale))
     return total
+
+
+def dequantise(row: Sequence[int], scales: Sequence[Fraction], group: int) -> list[int]:
+    """FP16 codes of INT4 weights."""
+    exact = [round_to_ieee_fp16(q * scales[k // group]) for k, q in enumerate(row)]
+    return [fp16_bits(max(Fraction(-65504), min(Fraction(65504), w))) for w in exact]
 
 
 FP4 = [Fraction(value) for value in (0, Fraction(1, 2), 1, Fraction(3, 2), 2, 3, 4, 6)]

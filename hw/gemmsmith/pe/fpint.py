@@ -11,7 +11,7 @@ from gemmsmith.arith.float_stages import leading_places
 from gemmsmith.arith.round import FP16, FP32
 from gemmsmith.arith.tech import leaf
 from gemmsmith.pe.base import Core, Edge, ProcessingElement, Tail
-from gemmsmith.pe.fp16 import EXPONENT, SIGNIFICAND, Fp16Edge, sum_code
+from gemmsmith.pe.fp16 import EDGE_STAGES, EXPONENT, SIGNIFICAND, Fp16Edge, sum_code
 from gemmsmith.pe.grouped import GROUP_TAIL_LOOP, GroupTail, group_tail_latency
 from gemmsmith.schemes import Axis, Cadence, FpInt, Operand, Part
 
@@ -49,7 +49,7 @@ class FpIntElement(ProcessingElement):
         self.result_width = SUM_WIDTH + 1 + EXPONENT_WIDTH
         self.row_payload = 1 + EXPONENT + SIGNIFICAND
         self.column_payload = 1 + WEIGHT_EXPONENT + 3
-        self.edge_latency = 2
+        self.edge_latency = EDGE_STAGES
         self.core_latency = FloatAccumulator.latency
         self.tail_loop = GROUP_TAIL_LOOP
         self.tail_latency = CODE_STAGES + group_tail_latency(scheme)

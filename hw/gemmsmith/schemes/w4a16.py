@@ -1,4 +1,4 @@
-"""MixPE's mixed-precision family: FP16 activations × 4-bit weights, aligned beat by beat and summed exactly per group."""
+"""MixPE's mixed-precision family: FP16 activations × 4-bit weights, aligned in beats, summed exactly per group."""
 
 from __future__ import annotations
 

@@ -21,9 +21,10 @@ def expected(codes, guard):
 
 def check(beats, guard):
     lanes = len(beats[0])
+    latency = align_latency(lanes, guard)
     vectors = [{"codes": sum(code << 16 * i for i, code in enumerate(beat))} for beat in beats]
     for out, index in (("words", 1), ("exponent", 0)):
-        seen = run_pipeline(BeatAligner(lanes=lanes, guard=guard), vectors, latency=align_latency(lanes, guard), out=out)
+        seen = run_pipeline(BeatAligner(lanes=lanes, guard=guard), vectors, latency=latency, out=out)
         assert [list(o) if index else o for o in seen] == [expected(beat, guard)[index] for beat in beats]
 
 

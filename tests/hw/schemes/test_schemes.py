@@ -13,6 +13,7 @@ from gemmsmith.schemes import (
     Anda,
     Axis,
     Cadence,
+    Dequant,
     Figna,
     Fp16,
     Fp16Dot,
@@ -34,12 +35,13 @@ EVERY = [family(out=out) for family in (Fp16, Fp16Dot, Int8) for out in ("fp32",
     for m in range(1, 17) for group in (64, 128, 256, 512) for out in ("fp32", "fp16")] + [
     family(m=m, round=round) for family in (Figna, Ifpu) for m in range(1, 17) for round in ("trunc", "nearest")] + [
     W4A16(w=w, lanes=lanes, guard=guard, group=group, out=out) for w in ("int4", "fp4") for lanes in (1, 16)
-    for guard in ("0", "2", "exact") for group in (32, 256) for out in ("fp32", "fp16")]
+    for guard in ("0", "2", "exact") for group in (32, 256) for out in ("fp32", "fp16")] + [
+    Dequant(group=group, out=out) for group in (32, 64, 128, 256) for out in ("fp32", "fp16")]
 
 
 def test_canonical_names_are_unique_and_parse_back() -> None:
     names = {scheme.name for scheme in EVERY}
-    assert len(names) == len(EVERY) == 254
+    assert len(names) == len(EVERY) == 262
     for scheme in EVERY:
         assert parse(scheme.name) == scheme
         for family in FAMILIES:
@@ -49,7 +51,7 @@ def test_canonical_names_are_unique_and_parse_back() -> None:
 def test_catalog_lists_every_short_name() -> None:
     assert list(catalog()) == ["fp16", "fp16-dot4", "fp16-int4", "int8", *(f"anda-m{m}" for m in range(1, 17)),
                                "figna-m8", "figna-m11", "figna-m13", "ifpu",
-                               *(scheme.short for scheme in MixPe.named()), "w4a16", "fp4-a16"]
+                               *(scheme.short for scheme in MixPe.named()), "w4a16", "fp4-a16", "dequant-fp16"]
     for short, scheme in catalog().items():
         assert scheme.short == short
         assert parse(short) == scheme

@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gemmsmith.schemes import W4A16, Anda, Axis, Cadence, Figna, Fp16, Fp16Dot, FpInt, Ifpu, Int8, Operand
+from gemmsmith.schemes import W4A16, Anda, Axis, Cadence, Dequant, Figna, Fp16, Fp16Dot, FpInt, Ifpu, Int8, Operand
 
 SCHEMES: list[Any] = [Fp16(), Fp16Dot(), FpInt(weight_group=64), Int8(), Anda(m=1), Anda(m=6),
-                      Anda(m=16, weight_group=64, out="fp16"), Figna(m=11), Ifpu(), W4A16(), W4A16(w="fp4")]
+                      Anda(m=16, weight_group=64, out="fp16"), Figna(m=11), Ifpu(), W4A16(), W4A16(w="fp4"),
+                      Dequant(group=64)]
 every_scheme = pytest.mark.parametrize("scheme", SCHEMES, ids=lambda s: s.short)
 ONE = np.ones((2, 3), np.float32)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gemmsmith.schemes import W4A16, Anda, Figna, Fp16, Fp16Dot, FpInt, Ifpu, Int8, Prealigned
+from gemmsmith.schemes import W4A16, Anda, Dequant, Figna, Fp16, Fp16Dot, FpInt, Ifpu, Int8, Prealigned
 from gemmsmith_sim.golden import for_scheme
 from gemmsmith_sim.golden.w4a16 import align
 
@@ -36,7 +36,7 @@ def roundings(scheme: Any, k: int) -> int:
                          ids=str)
 @pytest.mark.parametrize("scheme", [Fp16(), Fp16Dot(), FpInt(), Int8(), Anda(m=1), Anda(m=6),
                                     Anda(m=13, weight_group=64), Anda(m=16), Figna(m=11), Ifpu(),
-                                    W4A16(guard="exact"), W4A16(w="fp4", lanes=1)],
+                                    W4A16(guard="exact"), W4A16(w="fp4", lanes=1), Dequant()],
                          ids=lambda s: s.short)
 def test_error_bound(scheme: Any, shape: tuple[int, int, int], out: str) -> None:
     """|o − Σ aw| ≤ ((1 + u)^n − 1) · Σ |aw| for n roundings of relative error u, plus float64's own error.

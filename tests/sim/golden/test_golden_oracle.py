@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 
 from gemmsmith.formats import AndaFormat
-from gemmsmith.schemes import W4A16, Anda, Axis, Figna, Fp16, Fp16Dot, FpInt, Ifpu, Int8, Prealigned
+from gemmsmith.schemes import W4A16, Anda, Axis, Dequant, Figna, Fp16, Fp16Dot, FpInt, Ifpu, Int8, Prealigned
 from gemmsmith_sim.golden import Encoded, for_scheme
 from gemmsmith_sim.golden.floats import FLUSH_BELOW, round_fp16, round_fp32_flush
 from gemmsmith_sim.golden.prealigned import align
@@ -40,6 +40,9 @@ def wanted(a: Encoded, w: Encoded) -> list[list[int]]:
         return schemes.fp16dot_product(x, y, out=scheme.out)
     if isinstance(scheme, FpInt):
         return schemes.fpint_product(x, y, fractions(right["scales"]), weight_group=scheme.weight_group, out=scheme.out)
+    if isinstance(scheme, Dequant):
+        codes = [schemes.dequantise(*row, scheme.group) for row in zip(y, fractions(right["scales"]), strict=True)]
+        return schemes.fp16_product(x, codes, out=scheme.out)
     if isinstance(scheme, W4A16):
         numbers = [[schemes.fp4_number(code) for code in row] for row in y] if scheme.w == "fp4" else y
         return schemes.w4a16_product(x, numbers, fractions(right["scales"]), lanes=scheme.lanes, group=scheme.group,
@@ -61,6 +64,8 @@ CASES = [
     *((Fp16Dot(out=out), k) for out in ("fp32", "fp16") for k in (1, 4, 7, 60)),
     *((FpInt(weight_group=group, out=out), k)
       for group, out in ((64, "fp32"), (128, "fp16"), (512, "fp32")) for k in (1, 64, 200)),
+    *((Dequant(group=group, out=out), k)
+      for group, out in ((32, "fp32"), (128, "fp16"), (256, "fp32")) for k in (1, 64, 200)),
     *((W4A16(w=w, lanes=lanes, guard=guard, group=group, out=out), k) for w in ("int4", "fp4")
       for lanes, guard, group, out in ((1, "0", 32, "fp32"), (16, "2", 128, "fp32"), (4, "exact", 64, "fp16"),
                                        (64, "8", 256, "fp32"), (16, "0", 64, "fp16"), (32, "exact", 256, "fp32"))
@@ -80,7 +85,7 @@ def test_product(scheme: Any, k: int) -> None:
 
 
 @pytest.mark.parametrize("scheme", [Fp16(), Fp16Dot(), FpInt(), Int8(), *(Anda(m=m) for m in MS), Figna(), Ifpu(),
-                                    W4A16(), W4A16(w="fp4")],
+                                    W4A16(), W4A16(w="fp4"), Dequant()],
                          ids=lambda s: s.short)
 def test_one_by_one(scheme: Any) -> None:
     golden = for_scheme(scheme)
@@ -280,7 +285,7 @@ def test_fp4_weights_are_the_nearest(group: int) -> None:
 
 
 @pytest.mark.parametrize("scheme", [Fp16(), Fp16Dot(), FpInt(), Int8(), Anda(m=6), Figna(), Ifpu(), W4A16(),
-                                    W4A16(w="fp4")],
+                                    W4A16(w="fp4"), Dequant()],
                          ids=lambda s: s.short)
 @pytest.mark.parametrize("shape", [(300, 600, 65), (1, 70_000, 2), (2, 3, 2100)])
 def test_blocks_do_not_show(scheme: Any, shape: tuple[int, int, int]) -> None:

@@ -59,7 +59,7 @@ def accumulate_chosen(m: Module, kept: Value, low: Value, high: Value, choose: V
 
 @variant("shift_left")
 def shift_left(m: Module, word: Value, distance: Value, unit: int) -> Value:
-    """word · 2^(unit · distance) of a signed word, for a distance of two bits; 3 · unit bits wider, two cycles later."""
+    """word · 2^(unit · distance) of a signed word, for a distance of two bits: 3 · unit bits wider, 2 cycles later."""
     first = stage(m, Mux(distance[0], word.shift_left(unit), word), registered=True, name=f"left_{unit}")
     higher = stage(m, distance[1], registered=True, name=f"left_by_{2 * unit}")
     return stage(m, Mux(higher, first.shift_left(2 * unit), first), registered=True, name=f"left_{2 * unit}")
