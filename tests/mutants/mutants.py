@@ -98,7 +98,7 @@ MUTANTS = (
     Mutant("dequantised-weight-twice-as-large", "hw/gemmsmith/pe/dequant.py",
            "exponent_2 + (WEIGHT - 1) - zeros", "exponent_2 + WEIGHT - zeros",
            "tests/hw/pe/test_dequant.py::test_random_blocks"),
-    Mutant("fp4-ties-to-the-odd-code", "sim/gemmsmith_sim/golden/fp4.py", "below % 2 == 0", "below % 2 == 1",
+    Mutant("fp4-ties-to-the-odd-code", "sim/gemmsmith_sim/golden/fp4.py", "if k % 2 else", "if k % 2 == 0 else",
            "tests/sim/golden/test_golden_oracle.py::test_fp4_weights_are_the_nearest"),
     Mutant("scale-of-the-wrong-group", "hw/gemmsmith/tile/feeder.py", "== o.every - 1)", "== 0)",
            f"{_TOYS}::test_tile_computes_what_the_toy_says"),

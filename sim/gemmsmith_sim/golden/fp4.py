@@ -11,8 +11,8 @@ from gemmsmith_sim.golden.int4 import FP16_SMALLEST_NORMAL
 HALVES = np.array([0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12], np.int8)
 """Twice the value of every code."""
 LARGEST = 6
-_BOUNDS = np.array([0.25, 0.75, 1.25, 1.75, 2.5, 3.5, 5], np.float32)
-"""Midpoints of neighbouring magnitudes: bound k lies between the codes k and k + 1, of which the even one takes it."""
+MIDPOINTS = (0.25, 0.75, 1.25, 1.75, 2.5, 3.5, 5.0)
+"""Of neighbouring magnitudes: number k lies between the codes k and k + 1, of which the even one takes it."""
 
 
 def encode_fp4(values: Array, *, group: int) -> dict[str, Array]:
@@ -33,9 +33,10 @@ def encode_fp4(values: Array, *, group: int) -> dict[str, Array]:
     with np.errstate(under="ignore"):
         quotients = groups / scales.astype(np.float32)[:, :, None]
     magnitudes = np.abs(quotients)
-    below, upto = (np.searchsorted(_BOUNDS, magnitudes, side) for side in ("left", "right"))
-    nearest = np.where(below % 2 == 0, below, upto)
-    codes = np.where((quotients < 0) & (nearest > 0), nearest + 8, nearest).astype(np.uint8)
+    codes = np.zeros(magnitudes.shape, np.uint8)
+    for k, midpoint in enumerate(MIDPOINTS):
+        codes += magnitudes >= midpoint if k % 2 else magnitudes > midpoint
+    codes |= ((quotients < 0) & (codes > 0)).astype(np.uint8) << 3
     return {"codes": codes.reshape(len(values), -1)[:, : values.shape[1]], "scales": scales}
 
 

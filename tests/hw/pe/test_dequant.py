@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from amaranth.sim import Simulator
 from pe_bench import Bench, bits, block_of
 
 from gemmsmith.pe.dequant import DequantElement
@@ -44,13 +45,30 @@ def test_every_weight():
     run_and_compare(scheme, pairs, share=16)
 
 
-def test_scales_that_are_not_finite_read_as_the_largest_and_raise_the_flag():
+def test_scales_that_are_not_finite_read_as_the_largest():
     scheme = Dequant(group=32)
     pe, golden = DequantElement(scheme=scheme), for_scheme(scheme)
     a, w = encoded(scheme, [[0x3C00]], [[1]], [[65504.0]])
     block = block_of(pe, golden, a, w, 0)
     block.columns[0]["w_scale"] = [0x7E01]
     assert Bench(pe, share=1, mode=0).run([block]).outputs == bits(golden.matmul(a, w))
+
+
+def test_flag_tells_of_scales_that_are_not_finite():
+    edge, seen = DequantElement(scheme=Dequant()).column_edge(), []
+
+    async def testbench(ctx):
+        for scale, valid in ((0x7BFF, 1), (0x7C00, 0), (0x7C00, 1), (0x3C00, 1)):
+            ctx.set(edge.w_scale, scale)
+            ctx.set(edge.ctl.valid, valid)
+            await ctx.tick()
+            seen.append(ctx.get(edge.flag))
+
+    sim = Simulator(edge)
+    sim.add_clock(1e-6)
+    sim.add_testbench(testbench)
+    sim.run()
+    assert seen == [0, 0, 1, 0]
 
 
 def test_description():

@@ -17,7 +17,7 @@ from gemmsmith_sim.golden import Encoded, for_scheme
 from gemmsmith_sim.golden.floats import FLUSH_BELOW, round_fp16, round_fp32_flush
 from gemmsmith_sim.golden.prealigned import align
 from oracle import operands, schemes
-from oracle.exact import fp16_bits, fp32_bits, round_to_fp32, round_to_ieee_fp16
+from oracle.exact import fp16_bits, fp16_number, fp32_bits, round_to_fp32, round_to_ieee_fp16
 
 MS = range(1, 17)
 
@@ -267,6 +267,19 @@ def test_anda_groups(m: int) -> None:
             group = codes[row, span].tolist()
             assert (mantissas[row, span].tolist(), exponents[row, g]) == schemes.anda_group(group, m)
             assert (exponents[row, g], mantissas[row, span].tolist()) == AndaFormat(mantissa=m).encode(group)
+
+
+@pytest.mark.parametrize("w", ["int4", "fp4"])
+def test_w4a16_multiplies_every_activation_by_every_weight(w: str) -> None:
+    """One product to an output, scaled by 1: exact in FP32."""
+    scheme, every = W4A16(w=w, lanes=1, group=32), np.arange(1 << 16, dtype=np.uint16).reshape(-1, 1)
+    codes = np.arange(-8, 8, dtype=np.int8) if w == "int4" else np.arange(16, dtype=np.uint8)
+    weights = codes.tolist() if w == "int4" else [float(schemes.fp4_number(code)) for code in codes.tolist()]
+    a = Encoded(scheme, Axis.ROW, every.shape, {"codes": every})
+    ones = np.ones((16, 1), np.float16)
+    b = Encoded(scheme, Axis.COLUMN, (16, 1), {"codes": codes.reshape(16, 1), "scales": ones})
+    x = np.array([float(fp16_number(code)) for code in range(1 << 16)])
+    assert np.array_equal(for_scheme(scheme).matmul(a, b), np.outer(x, weights).astype(np.float32))
 
 
 @pytest.mark.parametrize("group", [32, 128])
