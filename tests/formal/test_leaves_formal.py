@@ -10,8 +10,10 @@ from prover import CELLS, prove_always
 from gemmsmith.arith.tech import leaf, targeting
 
 
-def prove_equal(target, folder, build, *, latency=0):
-    """``build(m, signal)`` gives a leaf's output; ``signal(shape, name)`` is an input, the same for both."""
+def prove_equal(target, folder, build, *, latency=0, plain=False):
+    """``build(m, signal)`` gives a leaf's output; ``signal(shape, name)`` is an input, the same for both.
+
+    ``plain``: the variant has no cells of the technology."""
     m, inputs, outputs = Module(), {}, []
 
     def signal(shape, name):
@@ -25,7 +27,7 @@ def prove_equal(target, folder, build, *, latency=0):
     assert outputs[0].shape() == outputs[1].shape()
     equal = Signal()
     m.d.comb += equal.eq(outputs[0] == outputs[1])
-    prove_always(m, list(inputs.values()), equal, folder, target=target, latency=latency)
+    prove_always(m, list(inputs.values()), equal, folder, target="generic" if plain else target, latency=latency)
 
 
 @pytest.mark.parametrize("target", ["ecp5"])
@@ -97,3 +99,22 @@ def test_rows_accumulate(target, rows, kept, tmp_path):
         return leaf("rows_accumulate")(m, words, signal(signed(kept), "kept"), signal(1, "clear"))
 
     prove_equal(target, tmp_path, build)
+
+
+@pytest.mark.parametrize("target", ["ecp5"])
+@pytest.mark.parametrize("width", [1, 5, 8])
+def test_accumulate_chosen(target, width, tmp_path):
+    def build(m, signal):
+        words = [signal(signed(width), name) for name in ("kept", "low", "high")]
+        return leaf("accumulate_chosen")(m, *words, signal(1, "choose"))
+
+    prove_equal(target, tmp_path, build)
+
+
+@pytest.mark.parametrize("target", ["ecp5"])
+@pytest.mark.parametrize(("width", "unit"), [(1, 1), (6, 1), (9, 4), (3, 4)])
+def test_shift_left(target, width, unit, tmp_path):
+    def build(m, signal):
+        return leaf("shift_left")(m, signal(signed(width), "word"), signal(2, "distance"), unit)
+
+    prove_equal(target, tmp_path, build, latency=2, plain=True)

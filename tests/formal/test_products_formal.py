@@ -23,23 +23,34 @@ def prove_product(folder, target, *, a_width, w_width, build):
         prove_always(m, [a, w], equal, folder, target=target, latency=latency)
 
 
-@pytest.mark.parametrize("a_width", [4, 8])
-@pytest.mark.parametrize(("target", "w_width"), [
-    *(("generic", width) for width in (1, 2, 3, 4, 5, 8)),  # a single bit is 0 or 1
-    *(("ecp5", width) for width in (2, 4, 8))])
-def test_planes(w_width, a_width, target, tmp_path):
+def sizes(*w_widths):
+    """Bits of activations and of weights; the largest are in the long tier."""
+    return [pytest.param(a, w, marks=pytest.mark.slow if (a, w) == (8, 8) else ()) for a in (4, 8) for w in w_widths]
+
+
+@pytest.mark.parametrize(("a_width", "w_width"), sizes(1, 2, 3, 4, 5, 8))  # a single bit is 0 or 1
+def test_planes(a_width, w_width, tmp_path):
+    prove_planes(tmp_path, "generic", a_width, w_width)
+
+
+@pytest.mark.parametrize("target", ["ecp5"])
+@pytest.mark.parametrize(("a_width", "w_width"), sizes(2, 4, 8))
+def test_planes_of_a_technology(a_width, w_width, target, tmp_path):
+    prove_planes(tmp_path, target, a_width, w_width)
+
+
+def prove_planes(folder, target, a_width, w_width):
     def build(m, a, w):
         m.submodules.dot = dot = PlaneDot(lanes=1, a_width=a_width, w_width=w_width, twos_complement=w_width > 1)
         m.d.comb += [dot.a[0].eq(a), dot.w[0].eq(w)]
         return dot.o, dot.latency
 
-    prove_product(tmp_path, target, a_width=a_width, w_width=w_width, build=build)
+    prove_product(folder, target, a_width=a_width, w_width=w_width, build=build)
 
 
 @pytest.mark.parametrize("target", ["generic", "asic"])
-@pytest.mark.parametrize("a_width", [4, 8])
-@pytest.mark.parametrize("w_width", [1, 2, 4, 6, 8])
-def test_digits(w_width, a_width, target, tmp_path):
+@pytest.mark.parametrize(("a_width", "w_width"), sizes(1, 2, 4, 6, 8))
+def test_digits(a_width, w_width, target, tmp_path):
     def build(m, a, w):
         layout = DigitLayout(w_width)
         m.submodules.recoder = recoder = DigitRecoder(lanes=1, layout=layout)

@@ -6,7 +6,7 @@ from functools import singledispatch
 
 import numpy as np
 
-from gemmsmith.schemes import Axis, Fp16, Fp16Dot, FpInt, Int8, MixPe, Prealigned, Scheme
+from gemmsmith.schemes import W4A16, Axis, Dequant, Fp16, Fp16Dot, FpInt, Int8, MixPe, Prealigned, Scheme
 from gemmsmith_sim.golden import Encoded
 
 ODD_FP16 = np.array([0x0000, 0x8000, 0x0001, 0x8001, 0x03FF, 0x0400, 0x8400, 0x07FF, 0x3BFF, 0x3C00, 0xBC00,
@@ -45,11 +45,37 @@ def _(scheme: Fp16 | Fp16Dot, axis: Axis, shape: tuple[int, int], rng: np.random
 
 
 @encoded.register
+def _(scheme: Dequant, axis: Axis, shape: tuple[int, int], rng: np.random.Generator) -> Encoded:
+    """Scales whose products with a code are beyond FP16 among them."""
+    if axis is Axis.ROW:
+        return Encoded(scheme, axis, shape, {"codes": fp16_codes(shape, rng)})
+    scales = int4_scales((shape[0], -(-shape[1] // scheme.group)), rng)
+    scales[0] = np.array(0x7BFF, np.uint16).view(np.float16)
+    return Encoded(scheme, axis, shape, {"codes": rng.integers(-8, 8, shape).astype(np.int8), "scales": scales})
+
+
+@encoded.register
 def _(scheme: FpInt, axis: Axis, shape: tuple[int, int], rng: np.random.Generator) -> Encoded:
     if axis is Axis.ROW:
         return Encoded(scheme, axis, shape, {"codes": fp16_codes(shape, rng)})
     scales = int4_scales((shape[0], -(-shape[1] // scheme.weight_group)), rng)
     return Encoded(scheme, axis, shape, {"codes": rng.integers(-8, 8, shape).astype(np.int8), "scales": scales})
+
+
+@encoded.register
+def _(scheme: W4A16, axis: Axis, shape: tuple[int, int], rng: np.random.Generator) -> Encoded:
+    """Activations of any exponents, and, in the last half of the rows, of a beat that are near each other."""
+    rows, k = shape
+    if axis is Axis.ROW:
+        codes = fp16_codes(shape, rng)
+        near = rng.integers(3, 28, (rows, -(-k // scheme.lanes))).repeat(scheme.lanes, axis=1)[:, :k]
+        near = near + rng.integers(-3, 4, shape) << 10 | rng.integers(0, 1 << 10, shape)
+        codes[rows // 2:] = (near | rng.integers(0, 2, shape) << 15)[rows // 2:]
+        return Encoded(scheme, axis, shape, {"codes": codes})
+    weights = rng.integers(-8, 8, shape).astype(np.int8)
+    weights[0] = -8
+    return Encoded(scheme, axis, shape, {"codes": weights if scheme.w == "int4" else weights.view(np.uint8) & 15,
+                                         "scales": int4_scales((rows, -(-k // scheme.group)), rng)})
 
 
 @encoded.register

@@ -9,6 +9,7 @@ from fractions import Fraction
 from oracle.exact import (
     Number,
     floor_log2,
+    fp16_bits,
     fp16_fields,
     fp16_number,
     output_bits,
@@ -63,6 +64,64 @@ def _fpint_dot(x: Sequence[int], y: Sequence[int], scales: Sequence[Fraction], w
             acc = round_to_fp32(acc + fp16_number(x[k]) * y[k])
         total = round_to_fp32(total + round_to_fp32(acc * scale))
     return total
+
+
+def dequantise(row: Sequence[int], scales: Sequence[Fraction], group: int) -> list[int]:
+    """FP16 codes of INT4 weights."""
+    exact = [round_to_ieee_fp16(q * scales[k // group]) for k, q in enumerate(row)]
+    return [fp16_bits(max(Fraction(-65504), min(Fraction(65504), w))) for w in exact]
+
+
+FP4 = [Fraction(value) for value in (0, Fraction(1, 2), 1, Fraction(3, 2), 2, 3, 4, 6)]
+"""Magnitudes of the E2M1 codes."""
+
+
+def fp4_number(code: int) -> Fraction:
+    return -FP4[code - 8] if code & 8 else FP4[code]
+
+
+def fp4_encode(row: Sequence[float], size: int) -> tuple[list[int], list[Fraction]]:
+    """Codes and the group scales of one row."""
+    x = [Fraction(round_to_ieee_fp32(Fraction(value))) for value in row]
+    codes, scales = [], []
+    for start in range(0, len(x), size):
+        group = x[start : start + size]
+        largest = max(abs(value) for value in group)
+        scale = max(Fraction(round_to_ieee_fp16(round_to_ieee_fp32(largest / 6))), Fraction(1, 2**14))
+        scales.append(scale if largest else Fraction(1))
+        for value in group:
+            quotient = Fraction(round_to_ieee_fp32(value / scales[-1]))
+            code = min(range(8), key=lambda c: (abs(abs(quotient) - FP4[c]), c % 2))
+            codes.append(code + 8 if quotient < 0 and code else code)
+    return codes, scales
+
+
+def w4a16_product(a: Rows, w: Sequence[Sequence[Fraction]], w_scales: Sequence[Sequence[Fraction]], *, lanes: int,
+                  guard: int | None, group: int, out: str) -> list[list[int]]:
+    """Of FP16 codes and the weights' numbers; ``guard`` None: exact."""
+    rows = [_w4a16_aligned(x, lanes, guard) for x in a]
+    return [[output_bits(_w4a16_dot(x, y, s, group), out) for y, s in zip(w, w_scales, strict=True)] for x in rows]
+
+
+def _w4a16_aligned(codes: Sequence[int], lanes: int, guard: int | None) -> list[Fraction]:
+    """Activations with what a beat keeps of them."""
+    if guard is None:
+        return [fp16_number(code) for code in codes]
+    aligned = []
+    for start in range(0, len(codes), lanes):
+        beat = codes[start : start + lanes]
+        unit = Fraction(2) ** (max(fp16_fields(code)[1] for code in beat) - 25 - guard)
+        aligned += [int(fp16_number(code) / unit) * unit for code in beat]  # int() truncates towards zero
+    return aligned
+
+
+def _w4a16_dot(x: Sequence[Fraction], y: Sequence[Fraction], scales: Sequence[Fraction], group: int) -> Number:
+    acc: Number = Fraction(0)
+    for index, scale in enumerate(scales):
+        span = slice(index * group, (index + 1) * group)
+        total = sum((p * q for p, q in zip(x[span], y[span], strict=True)), Fraction(0))
+        acc = round_to_fp32(acc + round_to_fp32(round_to_fp32(total) * scale))
+    return acc
 
 
 def quantise(row: Sequence[Fraction], *, low: int, high: int, scale: Fraction) -> list[int]:

@@ -13,7 +13,7 @@ from gemmsmith.arith.float_stages import Stages
 from gemmsmith.arith.round import FP16, FP32
 from gemmsmith.arith.sum import delay
 from gemmsmith.pe.base import Core, Edge, ProcessingElement, Tail
-from gemmsmith.schemes import Axis, Cadence, Fp16, Operand
+from gemmsmith.schemes import Axis, Cadence, Dequant, Fp16, Operand
 
 SIGNIFICAND = FP16.precision
 DIGITS = 2 * (SIGNIFICAND // 2 + 1)
@@ -24,7 +24,7 @@ SMALLEST = 10
 """What makes the exponent of a normalized subnormal positive."""
 MULTIPLY_CUTS = ("level_2",)
 """Where the multiplier's tree of six rows is registered, once: the accumulator is slower than all of it."""
-HALF_STAGES = 2
+EDGE_STAGES, HALF_STAGES = 2, 2
 
 
 class Fp16Element(ProcessingElement):
@@ -36,7 +36,7 @@ class Fp16Element(ProcessingElement):
 
     family = "fp16"
 
-    def __init__(self, *, scheme: Fp16):
+    def __init__(self, *, scheme: Fp16 | Dequant):
         self.scheme = scheme
         self.operands = (
             Operand(name="a_code", axis=Axis.ROW, width=FP16.width, cadence=Cadence.BEAT, doc="FP16 code of A"),
@@ -47,7 +47,7 @@ class Fp16Element(ProcessingElement):
         self.result_width = SUM_WIDTH + 1 + EXPONENT_WIDTH
         self.row_payload = 1 + EXPONENT + SIGNIFICAND
         self.column_payload = 1 + EXPONENT + 1 + DIGITS
-        self.edge_latency = 2
+        self.edge_latency = EDGE_STAGES
         self.core_latency = len(MULTIPLY_CUTS) + FloatAccumulator.latency
         self.tail_latency = 1 + (HALF_STAGES if scheme.out == "fp16" else 0)
 
@@ -76,13 +76,25 @@ class Fp16Edge(Edge):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         row = self.axis is Axis.ROW
-        significand, exponent, sign = decode(m, self.a_code if row else self.w_code)
+        significand, exponent, sign = decode(m, self.code(m))
         m.d.sync += self.o.eq(Cat(significand if row else Cat(recode_digits(significand), significand[-1]),
                                   exponent, sign))
-        m.d.sync += self.flag.eq(self.ctl.valid & (self.a_code if row else self.w_code)[10:15].all())
+        m.d.sync += self.flag.eq(self.ctl.valid & self.saturates())
         if row:
             m.d.comb += self.ctl_o.eq(delay(m, self.ctl, self.pe.edge_latency, name="ctl"))
         return m
+
+    def code(self, m: Module) -> Value:
+        """The FP16 code, as much later as the element's edges take longer than this one."""
+        return delay(m, self._operand, self.pe.edge_latency - EDGE_STAGES, name="code", reset_less=True)
+
+    def saturates(self) -> Value:
+        """Whether the operand at hand is not finite."""
+        return self._operand[10:15].all()
+
+    @property
+    def _operand(self) -> Value:
+        return self.a_code if self.axis is Axis.ROW else self.w_code
 
 
 def decode(m: Module, code: Value) -> tuple[Value, Value, Value]:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
 from gemmsmith.arith.float_accumulate import EXPONENT_WIDTH, PRODUCT_WIDTH, SUM_WIDTH, FloatAccumulator
-from gemmsmith.arith.float_convert import FloatToHalf
-from gemmsmith.arith.float_multiply import FloatMultiply
 from gemmsmith.arith.float_stages import leading_places
-from gemmsmith.arith.float_totals import LOOPS, FloatTotals
 from gemmsmith.arith.round import FP16, FP32
-from gemmsmith.arith.sum import delay
 from gemmsmith.arith.tech import leaf
 from gemmsmith.pe.base import Core, Edge, ProcessingElement, Tail
-from gemmsmith.pe.fp16 import EXPONENT, SIGNIFICAND, Fp16Edge, sum_code
+from gemmsmith.pe.fp16 import EDGE_STAGES, EXPONENT, SIGNIFICAND, Fp16Edge, sum_code
+from gemmsmith.pe.grouped import GROUP_TAIL_LOOP, GroupTail, group_tail_latency
 from gemmsmith.schemes import Axis, Cadence, FpInt, Operand, Part
 
 WEIGHT = 4
@@ -26,8 +23,7 @@ PADDING = PRODUCT_WIDTH - SIGNIFICAND - 3
 SMALLEST = 25
 """Exponent of a weight of magnitude 1, such that its sum with an activation's is the accumulator's (2^-70): an
 activation's unit is 2^-35, a weight's significand 2^-2."""
-CODE_STAGES, SCALE_STAGES, TOTALS_LOOP, HALF_STAGES = 1, 4, 4, 1
-"""Pipeline registers of the tail's parts; of the totals, the length of their loop."""
+CODE_STAGES = 1
 
 
 class FpIntElement(ProcessingElement):
@@ -53,12 +49,10 @@ class FpIntElement(ProcessingElement):
         self.result_width = SUM_WIDTH + 1 + EXPONENT_WIDTH
         self.row_payload = 1 + EXPONENT + SIGNIFICAND
         self.column_payload = 1 + WEIGHT_EXPONENT + 3
-        self.edge_latency = 2
+        self.edge_latency = EDGE_STAGES
         self.core_latency = FloatAccumulator.latency
-        self.tail_loop = TOTALS_LOOP
-        self.tail_latency = CODE_STAGES + SCALE_STAGES + LOOPS[TOTALS_LOOP].latency
-        if scheme.out == "fp16":
-            self.tail_latency += HALF_STAGES
+        self.tail_loop = GROUP_TAIL_LOOP
+        self.tail_latency = CODE_STAGES + group_tail_latency(scheme)
 
     def beats(self, mode: int) -> int:
         return self.group
@@ -76,7 +70,7 @@ class FpIntElement(ProcessingElement):
         return FpIntCore(self)
 
     def tail(self, share: int) -> Tail:
-        return FpIntTail(self, share)
+        return FpIntTail(self, share, code_stages=CODE_STAGES)
 
 
 class FpIntColumnEdge(Edge):
@@ -116,28 +110,10 @@ class FpIntCore(Core):
         return m
 
 
-class FpIntTail(Tail):
-    """total ← total + (acc · scale), each step rounded to FP32; one total for each of the ``share`` cores.
+class FpIntTail(GroupTail):
+    """A group's sum comes as the accumulator has it."""
 
-    A scale with exponent 31 counts as the largest finite FP16.
-    """
-
-    def elaborate(self, platform: Any) -> Module:
-        m = Module()
-        half = self.pe.scheme.out == "fp16"
-        m.submodules.scale = scale = FloatMultiply(b_shape=FP16, stages=SCALE_STAGES)
-        m.submodules.totals = totals = FloatTotals(count=self.share, loop=TOTALS_LOOP)
-        tag = delay(m, self.ctl, CODE_STAGES + scale.latency - 1, name="tag")
-        code, w_scale = Signal(FP32.width, reset_less=True), Signal(FP16.width, reset_less=True)
-        m.d.sync += [code.eq(sum_code(self.i)), w_scale.eq(self.w_scale)]
-        m.d.comb += [
-            scale.a.eq(code), scale.b.eq(w_scale), totals.i.eq(scale.o),
-            *(getattr(totals, name).eq(tag[name]) for name in ("valid", "first", "last", "index")),
-        ]
-        done = totals.o_valid
-        if half:
-            m.submodules.half = to_half = FloatToHalf(stages=HALF_STAGES)
-            m.d.comb += to_half.i.eq(totals.o)
-            done = delay(m, done, HALF_STAGES, name="done")
-        m.d.comb += [self.o.eq(to_half.o if half else totals.o), self.o_valid.eq(done)]
-        return m
+    def code(self, m: Module) -> Value:
+        code = Signal(FP32.width, reset_less=True)
+        m.d.sync += code.eq(sum_code(self.i))
+        return code

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from amaranth.hdl import Array, Cat, Const, Module, Signal, Value, signed
+from amaranth.hdl import Cat, Module, Signal, Value, signed
 from amaranth.lib.memory import Memory
 
 from gemmsmith.arith.dequantise import SCALE_WIDTHS, STAGES, Dequantise, dequantise_latency
@@ -12,6 +12,7 @@ from gemmsmith.arith.dot import PlaneDot
 from gemmsmith.arith.float_convert import FloatToHalf
 from gemmsmith.arith.float_multiply import FloatMultiply
 from gemmsmith.arith.float_totals import LOOPS, TAIL_LOOP, FloatTotals, check_loop
+from gemmsmith.arith.fp4 import INTEGER, fp4_integer
 from gemmsmith.arith.sum import GatedSum, cuts, delay, levels
 from gemmsmith.arith.tech import leaf
 from gemmsmith.arith.tech.portable import stage
@@ -23,8 +24,6 @@ SUM = 32
 """Bits of a sum over the whole K (see the scheme's bound)."""
 GROUP_SCALE = 7
 """Bits of a group's integer scale."""
-FP4 = [0, 1, 2, 3, 4, 6, 8, 12]
-"""Twice the magnitudes of E2M1 codes."""
 HALF_STAGES = 1
 
 
@@ -51,7 +50,7 @@ class MixPeElement(IntegerElement):
 
     def __init__(self, *, scheme: MixPe, lanes: int = 16, pipelined: int = 1, multiplier: int = 0, tail_loop: int = 4):
         check_loop(tail_loop)
-        width = {"fp4": 5}.get(scheme.w, scheme.weight_bits)
+        width = {"fp4": INTEGER}.get(scheme.w, scheme.weight_bits)
         self._integer(IntegerDot(
             lanes=lanes, pipelined=pipelined, multiplier=multiplier, a_width=scheme.a, w_width=width,
             ternary=scheme.w == "ternary",
@@ -155,8 +154,7 @@ class MixPeEdge(IntegerEdge):
         if scheme.zero == "zp":  # the tail's zero point is as much lower
             return [Cat(code[:-1], ~code[-1]) for code in codes]
         if scheme.w == "fp4":
-            integers = Array([Const(v, signed(5)) for v in (*FP4, *(-v for v in FP4))])
-            return [integers[code] for code in codes]
+            return [fp4_integer(code) for code in codes]
         return codes
 
 

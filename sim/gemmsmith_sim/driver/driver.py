@@ -26,6 +26,9 @@ _DONE, _START, _ABORT = 1, 1, 2
 _ALIGNMENT = 64
 """Byte alignment of every array: the widest bus word."""
 
+HARDWARE = ("operands", "group", "row_payload", "column_payload", "result_width")
+"""What processing elements of a family have in common if one computes the schemes of the other."""
+
 
 class DriverError(RuntimeError):
     """The co-processor is not the one that was described, or could not do a job. The message says which and
@@ -264,7 +267,7 @@ class Driver:
         built = self.device.pe
         if scheme.family == built.family and scheme.out == built.scheme.out:
             pe = for_scheme(scheme, **{option: getattr(built, option) for option in built.options})
-            if pe.operands == built.operands:
+            if all(getattr(pe, name) == getattr(built, name) for name in HARDWARE):
                 return pe
         raise DriverError(f"the co-processor computes {built.scheme.name}, not {scheme.name}")
 

@@ -5,6 +5,7 @@ A golden model shares schemes and formats with the hardware and nothing else, so
 
 from gemmsmith_sim.golden import (  # noqa: F401  (importing a family registers it)
     anda,
+    dequant,
     figna,
     fp16,
     fp16dot,
@@ -12,6 +13,7 @@ from gemmsmith_sim.golden import (  # noqa: F401  (importing a family registers 
     ifpu,
     int8,
     mixpe,
+    w4a16,
 )
 from gemmsmith_sim.golden.base import Encoded, EncodeError, Golden, for_scheme
 

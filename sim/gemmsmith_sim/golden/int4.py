@@ -34,6 +34,11 @@ def encode_int4(values: Array, *, group: int) -> dict[str, Array]:
 def check_int4(codes: NDArray[np.int8], scales: NDArray[np.float16], *, family: str) -> None:
     """Raise ``ValueError`` for a code outside −8..7, or a scale that is not a positive normal number."""
     check_range("weights", codes, SMALLEST_CODE, LARGEST_CODE)
+    check_scales(scales, family=family)
+
+
+def check_scales(scales: NDArray[np.float16], *, family: str) -> None:
+    """Raise ``ValueError`` for a scale that is not a positive normal number."""
     if not ((scales >= FP16_SMALLEST_NORMAL) & np.isfinite(scales)).all():
         raise ValueError(f"scales of {family} weights must be positive normal FP16 numbers")
 

@@ -6,7 +6,7 @@ from gemmsmith.arith.tech import ecp5, leaf, registry, targeting, variant
 
 
 def test_unknown_names_are_refused():
-    with pytest.raises(ValueError, match="no leaf is called 'nand'; there are accumulate, gated_accumulate, "):
+    with pytest.raises(ValueError, match="no leaf is called 'nand'; there are accumulate, accumulate_chosen, "):
         leaf("nand")
     with pytest.raises(ValueError, match="target must be one of generic"):
         leaf("gated_sum", "vacuum_tube")

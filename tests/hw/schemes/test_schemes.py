@@ -9,9 +9,11 @@ import pytest
 
 from gemmsmith.schemes import (
     FAMILIES,
+    W4A16,
     Anda,
     Axis,
     Cadence,
+    Dequant,
     Figna,
     Fp16,
     Fp16Dot,
@@ -31,12 +33,15 @@ EVERY = [family(out=out) for family in (Fp16, Fp16Dot, Int8) for out in ("fp32",
     FpInt(weight_group=group, out=out) for group in (64, 128, 256, 512) for out in ("fp32", "fp16")] + [
     Anda(m=m, weight_group=group, out=out)
     for m in range(1, 17) for group in (64, 128, 256, 512) for out in ("fp32", "fp16")] + [
-    family(m=m, round=round) for family in (Figna, Ifpu) for m in range(1, 17) for round in ("trunc", "nearest")]
+    family(m=m, round=round) for family in (Figna, Ifpu) for m in range(1, 17) for round in ("trunc", "nearest")] + [
+    W4A16(w=w, lanes=lanes, guard=guard, group=group, out=out) for w in ("int4", "fp4") for lanes in (1, 16)
+    for guard in ("0", "2", "exact") for group in (32, 256) for out in ("fp32", "fp16")] + [
+    Dequant(group=group, out=out) for group in (32, 64, 128, 256) for out in ("fp32", "fp16")]
 
 
 def test_canonical_names_are_unique_and_parse_back() -> None:
     names = {scheme.name for scheme in EVERY}
-    assert len(names) == len(EVERY) == 206
+    assert len(names) == len(EVERY) == 262
     for scheme in EVERY:
         assert parse(scheme.name) == scheme
         for family in FAMILIES:
@@ -46,13 +51,12 @@ def test_canonical_names_are_unique_and_parse_back() -> None:
 def test_catalog_lists_every_short_name() -> None:
     assert list(catalog()) == ["fp16", "fp16-dot4", "fp16-int4", "int8", *(f"anda-m{m}" for m in range(1, 17)),
                                "figna-m8", "figna-m11", "figna-m13", "ifpu",
-                               *(f"{w}a{a}" for a in (8, 4) for w in ("w8", "w4", "w3", "w2", "fp4-", "ternary-",
-                                                                      "binary-"))]
+                               *(scheme.short for scheme in MixPe.named()), "w4a16", "fp4-a16", "dequant-fp16"]
     for short, scheme in catalog().items():
         assert scheme.short == short
         assert parse(short) == scheme
-        family = {"fp16-dot4": "fp16dot", "fp16-int4": "fpint"}.get(short, short.split("-")[0])
-        family = "mixpe" if isinstance(scheme, MixPe) else family
+        family = {"fp16-dot4": "fp16dot", "fp16-int4": "fpint", "fp4-a16": "w4a16",
+                  **{scheme.short: "mixpe" for scheme in MixPe.named()}}.get(short, short.split("-")[0])
         assert (scheme.family, scheme.out, scheme.out_width) == (family, "fp32", 32)
         assert scheme.source
         assert scheme.summary

@@ -5,12 +5,26 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gemmsmith.schemes import Anda, Axis, Cadence, Figna, Fp16, Fp16Dot, FpInt, Ifpu, Int8, MixPe, Operand
+from gemmsmith.schemes import (
+    W4A16,
+    Anda,
+    Axis,
+    Cadence,
+    Dequant,
+    Figna,
+    Fp16,
+    Fp16Dot,
+    FpInt,
+    Ifpu,
+    Int8,
+    MixPe,
+    Operand,
+)
 
 SCHEMES: list[Any] = [Fp16(), Fp16Dot(), FpInt(weight_group=64), Int8(), Anda(m=1), Anda(m=6),
-                      Anda(m=16, weight_group=64, out="fp16"), Figna(m=11), Ifpu(), MixPe(),
-                      MixPe(zero="zp", group=32), MixPe(w="fp4", scale="pow2"), MixPe(w="int3", scale="int8", a=4),
-                      MixPe(w="ternary", group=0, scale="fp32")]
+                      Anda(m=16, weight_group=64, out="fp16"), Figna(m=11), Ifpu(), W4A16(), W4A16(w="fp4"),
+                      Dequant(group=64), MixPe(), MixPe(zero="zp", group=32), MixPe(w="fp4", scale="pow2"),
+                      MixPe(w="int3", scale="int8", a=4), MixPe(w="ternary", group=0, scale="fp32")]
 every_scheme = pytest.mark.parametrize("scheme", SCHEMES, ids=lambda s: s.short)
 ONE = np.ones((2, 3), np.float32)
 

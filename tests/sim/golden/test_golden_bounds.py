@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gemmsmith.schemes import Anda, Figna, Fp16, Fp16Dot, FpInt, Ifpu, Int8, MixPe, Prealigned
+from gemmsmith.schemes import W4A16, Anda, Dequant, Figna, Fp16, Fp16Dot, FpInt, Ifpu, Int8, MixPe, Prealigned
 from gemmsmith_sim.golden import for_scheme
+from gemmsmith_sim.golden.w4a16 import align
 
 FP32_UNIT = 2.0**-24
 """Largest relative error of rounding to FP32."""
@@ -23,6 +24,8 @@ def roundings(scheme: Any, k: int) -> int:
         return 1 + 3 * 2 ** (24 - 22)  # three products of a group lose 2^-22 of the largest
     if isinstance(scheme, FpInt):
         return scheme.weight_group + 1 + -(-k // scheme.weight_group)
+    if isinstance(scheme, W4A16):
+        return 2 + -(-k // scheme.group)
     if isinstance(scheme, Prealigned):
         return 2 + -(-k // 64)
     if isinstance(scheme, MixPe):
@@ -34,7 +37,8 @@ def roundings(scheme: Any, k: int) -> int:
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 5, 63), (16, 16, 64), (7, 33, 65), (40, 30, 1000), (2, 3, 5000)],
                          ids=str)
 @pytest.mark.parametrize("scheme", [Fp16(), Fp16Dot(), FpInt(), Int8(), Anda(m=1), Anda(m=6),
-                                    Anda(m=13, weight_group=64), Anda(m=16), Figna(m=11), Ifpu(), MixPe(),
+                                    Anda(m=13, weight_group=64), Anda(m=16), Figna(m=11), Ifpu(),
+                                    W4A16(guard="exact"), W4A16(w="fp4", lanes=1), Dequant(), MixPe(),
                                     MixPe(zero="zp", group=32, scale="pow2"), MixPe(w="fp4", a=4, group=0),
                                     MixPe(w="int2", scale="int8"), MixPe(w="ternary"), MixPe(w="binary")],
                          ids=lambda s: s.short)
@@ -63,6 +67,15 @@ def test_anda_activations_are_truncated_by_less_than_one_ulp_of_their_group(m: i
     ulp = 2.0 ** (np.floor(np.log2(largest)) - (m - 1))
     lost = np.abs(x.astype(np.float64)) - np.abs(encoded.values)
     assert ((lost >= 0) & (lost < ulp)).all()
+
+
+@pytest.mark.parametrize("guard", [0, 2, 8])
+def test_aligned_activations_lose_less_than_a_unit_of_their_beat(guard: int) -> None:
+    x = np.random.default_rng(guard).standard_normal((20, 64)).astype(np.float16)
+    kept = align(x.view(np.uint16), lanes=16, guard=guard) * 2.0 ** -(24 + guard)
+    largest = np.abs(x).reshape(20, 4, 16).max(axis=2).astype(np.float64).repeat(16, axis=1)
+    lost = np.abs(x.astype(np.float64)) - np.abs(kept)
+    assert ((lost >= 0) & (lost < 2.0 ** (np.floor(np.log2(largest)) - 10 - guard))).all()
 
 
 @pytest.mark.parametrize("scheme", [FpInt(), Int8(), Anda()], ids=lambda s: s.short)

@@ -44,8 +44,8 @@ def test_float_dtypes_give_equal_codes(scheme: Any, dtype: type) -> None:
 def test_values_are_near_what_was_encoded(scheme: Any) -> None:
     golden = for_scheme(scheme)
     x = np.random.default_rng(2).uniform(-3, 3, (4, 150))
-    bits = {"fp16": (11, 11), "fp16dot": (11, 11), "fpint": (11, 4), "int8": (8, 8)}.get(
-        scheme.family, (min(getattr(scheme, "m", 0), 11), 4))
+    bits = {"fp16": (11, 11), "fp16dot": (11, 11), "fpint": (11, 4), "int8": (8, 8), "w4a16": (11, 3),
+            "dequant": (11, 4)}.get(scheme.family, (min(getattr(scheme, "m", 0), 11), 4))
     bits = scheme.operand_bits if isinstance(scheme, MixPe) else bits
     for encode, precision in zip((golden.encode_activations, golden.encode_weights), bits, strict=True):
         encoded = encode(x)
@@ -280,7 +280,7 @@ def test_a_family_has_one_golden_model() -> None:
 
 def test_a_family_without_golden_model_is_named() -> None:
     orphan = type("Orphan", (Sign,), {"family": "toyorphan"})
-    families = "anda, figna, fp16, fp16dot, fpint, ifpu, int8, mixpe"
+    families = "anda, dequant, figna, fp16, fp16dot, fpint, ifpu, int8, mixpe, (toysign, )?w4a16"
     with pytest.raises(ValueError, match=f"'toyorphan' has no golden model; {families}"):
         for_scheme(orphan())
 

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 
 from gemmsmith.formats import AndaFormat
-from gemmsmith.schemes import Anda, Axis, Figna, Fp16, Fp16Dot, FpInt, Ifpu, Int8, MixPe, Prealigned
+from gemmsmith.schemes import W4A16, Anda, Axis, Dequant, Figna, Fp16, Fp16Dot, FpInt, Ifpu, Int8, MixPe, Prealigned
 from gemmsmith_sim.golden import Encoded, for_scheme
 from gemmsmith_sim.golden.floats import FLUSH_BELOW, round_fp16, round_fp32_flush
 from gemmsmith_sim.golden.prealigned import align
 from oracle import operands, schemes
-from oracle.exact import fp16_bits, fp32_bits, round_to_fp32, round_to_ieee_fp16
+from oracle.exact import fp16_bits, fp16_number, fp32_bits, round_to_fp32, round_to_ieee_fp16
 
 MS = range(1, 17)
 
@@ -40,6 +40,13 @@ def wanted(a: Encoded, w: Encoded) -> list[list[int]]:
         return schemes.fp16dot_product(x, y, out=scheme.out)
     if isinstance(scheme, FpInt):
         return schemes.fpint_product(x, y, fractions(right["scales"]), weight_group=scheme.weight_group, out=scheme.out)
+    if isinstance(scheme, Dequant):
+        codes = [schemes.dequantise(*row, scheme.group) for row in zip(y, fractions(right["scales"]), strict=True)]
+        return schemes.fp16_product(x, codes, out=scheme.out)
+    if isinstance(scheme, W4A16):
+        numbers = [[schemes.fp4_number(code) for code in row] for row in y] if scheme.w == "fp4" else y
+        return schemes.w4a16_product(x, numbers, fractions(right["scales"]), lanes=scheme.lanes, group=scheme.group,
+                                     guard=None if scheme.guard == "exact" else int(scheme.guard), out=scheme.out)
     if isinstance(scheme, Int8):
         scales = fractions(left["scales"]), fractions(right["scales"])
         return schemes.int8_product(x, scales[0], y, scales[1], out=scheme.out)
@@ -76,6 +83,12 @@ CASES = [
     *((Fp16Dot(out=out), k) for out in ("fp32", "fp16") for k in (1, 4, 7, 60)),
     *((FpInt(weight_group=group, out=out), k)
       for group, out in ((64, "fp32"), (128, "fp16"), (512, "fp32")) for k in (1, 64, 200)),
+    *((Dequant(group=group, out=out), k)
+      for group, out in ((32, "fp32"), (128, "fp16"), (256, "fp32")) for k in (1, 64, 200)),
+    *((W4A16(w=w, lanes=lanes, guard=guard, group=group, out=out), k) for w in ("int4", "fp4")
+      for lanes, guard, group, out in ((1, "0", 32, "fp32"), (16, "2", 128, "fp32"), (4, "exact", 64, "fp16"),
+                                       (64, "8", 256, "fp32"), (16, "0", 64, "fp16"), (32, "exact", 256, "fp32"))
+      for k in (1, 64, 200, 300)),
     *((Int8(out=out), k) for out in ("fp32", "fp16") for k in (1, 3, 16, 1030)),
     *((Anda(m=m, weight_group=group, out=out), k) for m in MS
       for k, group, out in ((1, 64, "fp32"), (64, 64, "fp32"), (200, 128, "fp32"), (449, 256, "fp16"))),
@@ -91,7 +104,8 @@ def test_product(scheme: Any, k: int) -> None:
 
 
 @pytest.mark.parametrize("scheme", [Fp16(), Fp16Dot(), FpInt(), Int8(), *(Anda(m=m) for m in MS), Figna(), Ifpu(),
-                                    MixPe(), MixPe(w="fp4", scale="pow2"), MixPe(w="binary")],
+                                    W4A16(), W4A16(w="fp4"), Dequant(), MixPe(), MixPe(w="fp4", scale="pow2"),
+                                    MixPe(w="binary")],
                          ids=lambda s: s.short)
 def test_one_by_one(scheme: Any) -> None:
     golden = for_scheme(scheme)
@@ -275,11 +289,37 @@ def test_anda_groups(m: int) -> None:
             assert (exponents[row, g], mantissas[row, span].tolist()) == AndaFormat(mantissa=m).encode(group)
 
 
+@pytest.mark.parametrize("w", ["int4", "fp4"])
+def test_w4a16_multiplies_every_activation_by_every_weight(w: str) -> None:
+    """One product to an output, scaled by 1: exact in FP32."""
+    scheme, every = W4A16(w=w, lanes=1, group=32), np.arange(1 << 16, dtype=np.uint16).reshape(-1, 1)
+    codes = np.arange(-8, 8, dtype=np.int8) if w == "int4" else np.arange(16, dtype=np.uint8)
+    weights = codes.tolist() if w == "int4" else [float(schemes.fp4_number(code)) for code in codes.tolist()]
+    a = Encoded(scheme, Axis.ROW, every.shape, {"codes": every})
+    ones = np.ones((16, 1), np.float16)
+    b = Encoded(scheme, Axis.COLUMN, (16, 1), {"codes": codes.reshape(16, 1), "scales": ones})
+    x = np.array([float(fp16_number(code)) for code in range(1 << 16)])
+    assert np.array_equal(for_scheme(scheme).matmul(a, b), np.outer(x, weights).astype(np.float32))
+
+
+@pytest.mark.parametrize("group", [32, 128])
+def test_fp4_weights_are_the_nearest(group: int) -> None:
+    """Random rows, all ties, rows of zeros and of subnormals."""
+    rng, golden = np.random.default_rng(group), for_scheme(W4A16(w="fp4", group=group))
+    rows = [*rng.standard_normal((6, 200)), np.zeros(200), np.full(200, 2.0**-24),
+            np.arange(200) % 49 / 8 * np.where(np.arange(200) % 2, 1, -1)]
+    rows[-1][0::group] = 6.0  # the scale is 1, eighths of it are ties
+    encoded = golden.encode_weights(np.array(rows))
+    for row, codes, scales in zip(rows, encoded.arrays["codes"].tolist(), encoded.arrays["scales"], strict=True):
+        assert (codes, fractions(scales)) == schemes.fp4_encode(row, group)
+
+
 # Shapes beyond the blocks in which a golden model computes
 
 
-@pytest.mark.parametrize("scheme", [Fp16(), Fp16Dot(), FpInt(), Int8(), Anda(m=6), Figna(), Ifpu(), MixPe(),
-                                    MixPe(zero="zp", scale="int8"), MixPe(w="binary", group=0)],
+@pytest.mark.parametrize("scheme", [Fp16(), Fp16Dot(), FpInt(), Int8(), Anda(m=6), Figna(), Ifpu(), W4A16(),
+                                    W4A16(w="fp4"), Dequant(), MixPe(), MixPe(zero="zp", scale="int8"),
+                                    MixPe(w="binary", group=0)],
                          ids=lambda s: s.short)
 @pytest.mark.parametrize("shape", [(300, 600, 65), (1, 70_000, 2), (2, 3, 2100)])
 def test_blocks_do_not_show(scheme: Any, shape: tuple[int, int, int]) -> None:

@@ -9,7 +9,23 @@ import numpy as np
 import pytest
 from golden_cases import ONE, every_scheme, operand
 
-from gemmsmith.schemes import Anda, Axis, Cadence, Figna, Fp16, Fp16Dot, FpInt, Ifpu, Int8, MixPe, Operand, Part, Scheme
+from gemmsmith.schemes import (
+    W4A16,
+    Anda,
+    Axis,
+    Cadence,
+    Dequant,
+    Figna,
+    Fp16,
+    Fp16Dot,
+    FpInt,
+    Ifpu,
+    Int8,
+    MixPe,
+    Operand,
+    Part,
+    Scheme,
+)
 from gemmsmith_sim.golden import Encoded, for_scheme
 from oracle import operands as hostile
 
@@ -51,8 +67,9 @@ def test_fp16dot_packing(axis: Axis, name: str) -> None:
         assert lanes == [*encoded.arrays["codes"][row], 0, 0, 0]
 
 
-def test_fpint_packing() -> None:
-    scheme, k = FpInt(weight_group=64), 70
+@pytest.mark.parametrize("scheme", [FpInt(weight_group=64), Dequant(group=64)], ids=lambda s: s.short)
+def test_fp16_by_int4_packing(scheme: Any) -> None:
+    k = 70
     activations, (a,) = packed(scheme, Axis.ROW, (3, k), operand("a_code", 16))
     weights, (w, scales) = packed(scheme, Axis.COLUMN, (3, k), operand("w_code", 4),
                                   operand("w_scale", 16, Cadence.GROUP, part=Part.TAIL))
@@ -61,6 +78,21 @@ def test_fpint_packing() -> None:
         assert a[row] == [*activations.arrays["codes"][row], *[0] * 58]
         assert [field(word, 0, 4, signed=True) for word in w[row]] == [*weights.arrays["codes"][row], *[0] * 58]
         assert max(w[row]) < 16
+
+
+@pytest.mark.parametrize("w", ["int4", "fp4"])
+@pytest.mark.parametrize("lanes", [1, 4, 32])
+def test_w4a16_packing(lanes: int, w: str) -> None:
+    scheme, k = W4A16(w=w, lanes=lanes, group=32), 70
+    activations, (a,) = packed(scheme, Axis.ROW, (3, k), operand("a_codes", 16 * lanes))
+    weights, (b, scales) = packed(scheme, Axis.COLUMN, (3, k), operand("w_codes", 4 * lanes),
+                                  operand("w_scale", 16, Cadence.GROUP, part=Part.TAIL))
+    assert scales == weights.arrays["scales"].view(np.uint16).tolist()
+    for row in range(3):
+        assert [field(word, i, 16) for word in a[row] for i in range(lanes)] == [
+            *activations.arrays["codes"][row], *[0] * 26]
+        assert [field(word, i, 4, signed=w == "int4") for word in b[row] for i in range(lanes)] == [
+            *weights.arrays["codes"][row], *[0] * 26]
 
 
 @pytest.mark.parametrize("lanes", [1, 2, 3, 4, 16])
@@ -211,6 +243,8 @@ def test_pack_takes_the_matrix_s_own_operands_only() -> None:
 @pytest.mark.parametrize(("scheme", "wrong"), [
     (Fp16(), operand("a_code", 32)), (Fp16Dot(), operand("a_codes", 32)), (FpInt(), operand("a_code", 32)),
     (FpInt(), operand("w_code", 8)), (FpInt(), operand("w_scale", 32)),
+    (Dequant(), operand("a_code", 32)), (Dequant(), operand("w_code", 8)), (Dequant(), operand("w_scale", 32)),
+    (W4A16(), operand("a_codes", 255)), (W4A16(), operand("w_codes", 60)),
     (Int8(), operand("a_codes", 12)), (Int8(), operand("a_scale", 16, Cadence.BLOCK)),
     (Anda(), operand("a_plane", 32)), (Anda(), operand("a_exponent", 8)), (Anda(), operand("w_codes", 128)),
     (Anda(), operand("w_scale", 32)), (Figna(m=11), operand("a_codes", 14)), (Figna(m=11), operand("a_codes", 36)),

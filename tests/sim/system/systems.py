@@ -27,6 +27,8 @@ BUILDS = {
     "anda-m6": {"rows": "2", "cols": "2", "axi_data_width": "128", "buffer_k": "64", "m_max": "8",
                 "axi_addr_width": "40"},
     "figna-m11": {"rows": "2", "cols": "2", "axi_data_width": "128", "buffer_k": "64", "lanes": "8"},
+    "dequant-fp16": {"rows": "2", "cols": "2", "axi_data_width": "64", "buffer_k": "128"},
+    "w4a16": {"rows": "2", "cols": "2", "axi_data_width": "128", "buffer_k": "128"},
     "ifpu": {"rows": "2", "cols": "2", "axi_data_width": "128", "buffer_k": "128", "tail_share": "2"},
     "w4a8": {"rows": "2", "cols": "4", "axi_data_width": "128", "buffer_k": "64", "lanes": "8", "group": "32",
              "zero": "zp"},
@@ -35,7 +37,8 @@ BUILDS = {
 }
 MODES = {"fp16": ("fp16",), "fp16-dot4": ("fp16-dot4",), "fp16-int4": ("fp16-int4",),
          "int8": ("int8",), "anda-m6": ("anda-m6", "anda-m1", "anda-m8", "anda-m3"),
-         "figna-m11": ("figna-m11",), "ifpu": ("ifpu",)}
+         "figna-m11": ("figna-m11",), "w4a16": ("w4a16",), "dequant-fp16": ("dequant-fp16",),
+         "ifpu": ("ifpu",)}
 """Schemes that run on a build."""
 
 

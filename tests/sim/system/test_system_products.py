@@ -82,12 +82,13 @@ def test_what_is_not_finite_saturates_and_is_reported():
 
 
 @pytest.mark.parametrize(("build", "scheme", "message"), [
-    ("int8", "fp16", "the co-processor computes int8"), ("anda-m6", "anda-m9", "m_max"), ("fp16", "fp16+out",
-                                                                                          "computes fp16"),
+    ("int8", "fp16", "the co-processor computes int8"), ("anda-m6", "anda-m9", "m_max"),
+    ("fp16", "fp16,out=fp16", "computes fp16"), ("dequant-fp16", "dequant-fp16,group=64", "computes dequant"),
+    ("w4a16", "w4a16,guard=3", "computes w4a16"), ("w4a16", "fp4-a16", "computes w4a16"),
 ])
 def test_what_a_device_cannot_compute_is_refused(build, scheme, message):
-    name, _, out = scheme.partition("+")
-    golden = for_scheme(parse(name, **({"out": "fp16"} if out else {})))
+    name, *choices = scheme.split(",")
+    golden = for_scheme(parse(name, **dict(choice.split("=") for choice in choices)))
     a, w = golden.encode_activations(np.ones((1, 4))), golden.encode_weights(np.ones((1, 4)))
     with system("verilator", build) as driver, pytest.raises((DriverError, ValueError), match=message):
         driver.matmul(a, w)

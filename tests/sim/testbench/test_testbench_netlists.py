@@ -13,6 +13,7 @@ ELEMENTS = {
     "figna-m8": {"lanes": "2"},
     "w4a8": {"lanes": "2", "zero": "zp", "group": "32"},
     "ternary-a8": {"lanes": "4", "group": "32"},
+    "w4a16": {"lanes": "2", "group": "32"},
 }
 LATER = ("ternary-a8",)
 """Units whose netlists only the long tier simulates."""
@@ -42,6 +43,9 @@ VARIANTS = [
     pytest.param("fp16-dot4", {}, marks=pytest.mark.slow),
     pytest.param("fp16-int4", {"weight_group": "64"}, marks=pytest.mark.slow),
     pytest.param("anda-m5", {"m_max": "6", "stages": "3", "planes": "2"}, marks=pytest.mark.slow),
+    pytest.param("dequant-fp16", {"group": "32"}, marks=pytest.mark.slow),
+    ("fp4-a16", {"lanes": "4", "group": "32", "guard": "8"}),
+    pytest.param("w4a16", {"lanes": "4", "group": "32", "guard": "exact"}, marks=pytest.mark.slow),
     pytest.param("int8", {"lanes": "1"}, marks=pytest.mark.slow),
     pytest.param("int8", {"lanes": "4"}, marks=pytest.mark.slow),
     ("w4a8", {"lanes": "4", "group": "32"}),

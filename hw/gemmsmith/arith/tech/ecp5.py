@@ -37,6 +37,8 @@ GATED_SIGN = init(lambda a, shut_a: a or shut_a, lambda c, shut_c: c or shut_c)
 GATED_MINUS = init(lambda a, shut_a: not a or shut_a, lambda c, shut_c: c and not shut_c)
 ADD = init(lambda a, _: a, lambda c, _: c)
 ACCUMULATE = init(lambda x, minus: x != minus, lambda kept, clear: kept and not clear)
+CHOSEN = Const(sum((bool(i & 1) != bool(i & 4 if i & 2 else i & 8)) << i for i in range(16)), 16)
+"""A + (C if B else D): with C and D clear, B changes nothing, so that the carry is A's as well."""
 CARRY, CARRY_INVERTED = Const(0, 16), Const(0xFFFF, 16)
 ZERO = Const(0, 1)
 
@@ -124,3 +126,24 @@ def accumulate(m: Module, kept: Value, clear: Value, x: Value, subtract: Value |
     x = Cat(x, x[-1].replicate(max(0, len(kept) - len(x))))
     bits = [Bit(ACCUMULATE, a, minus, c, clear) for a, c in zip(x[:len(kept)], kept, strict=True)]
     return chain(m, bits, carry=minus).as_signed()
+
+
+@variant("accumulate_chosen", "ecp5")
+def accumulate_chosen(m: Module, kept: Value, low: Value, high: Value, choose: Value) -> Value:
+    bits = [Bit(CHOSEN, a, choose, c, d) for a, c, d in zip(kept, high, low, strict=True)]
+    return chain(m, bits).as_signed()
+
+
+@variant("shift_left", "ecp5")
+def shift_left(m: Module, word: Value, distance: Value, unit: int) -> Value:
+    """A register for each distance, all but one of them reset, and one LUT for the union of four: half of what choosing
+    takes."""
+    copies = []
+    for k in range(4):
+        copy = Signal(word.shape(), name=f"left_{k * unit}", reset_less=True)
+        m.d.sync += copy.eq(0)
+        with m.If(distance == k):
+            m.d.sync += copy.eq(word)
+        copies.append(Cat(Const(0, k * unit), copy, copy[-1].replicate((3 - k) * unit)))
+    return portable.stage(m, (copies[0] | copies[1] | copies[2] | copies[3]).as_signed(), registered=True,
+                          name=f"left_{unit}")

@@ -51,6 +51,20 @@ def accumulate(m: Module, kept: Value, clear: Value, x: Value, subtract: Value |
     return (Cat(subtract, base).as_signed() + Cat(subtract, operand).as_signed())[1:width + 1].as_signed()
 
 
+@variant("accumulate_chosen")
+def accumulate_chosen(m: Module, kept: Value, low: Value, high: Value, choose: Value) -> Value:
+    """kept + (high if choose else low) of words of one width; as wide (wraps), combinational."""
+    return (kept + Mux(choose, high, low))[:len(kept)].as_signed()
+
+
+@variant("shift_left")
+def shift_left(m: Module, word: Value, distance: Value, unit: int) -> Value:
+    """word · 2^(unit · distance) of a signed word, for a distance of two bits: 3 · unit bits wider, 2 cycles later."""
+    first = stage(m, Mux(distance[0], word.shift_left(unit), word), registered=True, name=f"left_{unit}")
+    higher = stage(m, distance[1], registered=True, name=f"left_by_{2 * unit}")
+    return stage(m, Mux(higher, first.shift_left(2 * unit), first), registered=True, name=f"left_{2 * unit}")
+
+
 @variant("gated_accumulate")
 def gated_accumulate(m: Module, words: Sequence[Value], gates: Sequence[Sequence[Value]], cuts: Collection[int],
                      kept: Value, clear: Value, subtract: Value) -> Value:

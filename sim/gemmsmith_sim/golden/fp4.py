@@ -1,0 +1,45 @@
+"""E2M1 weights with an FP16 scale per group along K."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gemmsmith_sim.golden.base import Array, EncodeError, pad_k
+from gemmsmith_sim.golden.int4 import FP16_SMALLEST_NORMAL
+
+HALVES = np.array([0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12], np.int8)
+"""Twice the value of every code."""
+LARGEST = 6
+MIDPOINTS = (0.25, 0.75, 1.25, 1.75, 2.5, 3.5, 5.0)
+"""Of neighbouring magnitudes: number k lies between the codes k and k + 1, of which the even one takes it."""
+
+
+def encode_fp4(values: Array, *, group: int) -> dict[str, Array]:
+    """E2M1 codes nearest to values / scale, ties to the even code, and one FP16 scale per ``group``; all divisions are
+    in float32. A value that rounds to zero has the code 0.
+
+    Gives ``codes``, uint8 (rows, K), and ``scales``, float16 (rows, ⌈K/group⌉). Raises ``EncodeError`` for a group
+    whose scale is beyond FP16.
+    """
+    with np.errstate(over="ignore", under="ignore"):
+        groups = pad_k(values.astype(np.float32), group).reshape(len(values), -1, group)
+        scales = (np.abs(groups).max(axis=2) / np.float32(LARGEST)).astype(np.float16)
+    if np.isinf(scales).any():
+        row, index = np.argwhere(np.isinf(scales))[0]
+        raise EncodeError(f"weights: row {row}, columns from {index * group}: "
+                          "a sixth of the group's largest magnitude is beyond the largest FP16, 65504")
+    scales = np.where(groups.any(axis=2), np.maximum(scales, FP16_SMALLEST_NORMAL), np.float16(1))
+    with np.errstate(under="ignore"):
+        quotients = groups / scales.astype(np.float32)[:, :, None]
+    magnitudes = np.abs(quotients)
+    codes = np.zeros(magnitudes.shape, np.uint8)
+    for k, midpoint in enumerate(MIDPOINTS):
+        codes += magnitudes >= midpoint if k % 2 else magnitudes > midpoint
+    codes |= ((quotients < 0) & (codes > 0)).astype(np.uint8) << 3
+    return {"codes": codes.reshape(len(values), -1)[:, : values.shape[1]], "scales": scales}
+
+
+def fp4_halves(codes: NDArray[np.uint8]) -> NDArray[np.int8]:
+    """Twice the value of E2M1 codes."""
+    return HALVES[codes]

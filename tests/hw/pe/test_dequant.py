@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+from amaranth.sim import Simulator
+from pe_bench import Bench, bits, block_of
+
+from gemmsmith.pe.dequant import DequantElement
+from gemmsmith.schemes import Axis, Dequant
+from gemmsmith_sim.golden import Encoded, for_scheme
+from oracle import operands
+
+
+def encoded(scheme, a, w, scales):
+    return (Encoded(scheme, Axis.ROW, np.shape(a), {"codes": np.asarray(a, np.uint16)}),
+            Encoded(scheme, Axis.COLUMN, np.shape(w), {"codes": np.asarray(w, np.int8), "scales": np.float16(scales)}))
+
+
+def run_and_compare(scheme, pairs, *, share, idle=0.0):
+    """Runs pairs of encoded activations (1, K) and weights (share, K) as blocks back to back."""
+    pe, golden = DequantElement(scheme=scheme), for_scheme(scheme)
+    run = Bench(pe, share=share, mode=0, idle=idle, seed=share).run([block_of(pe, golden, a, w, 0) for a, w in pairs])
+    for (a, w), outputs in zip(pairs, run.outputs, strict=True):
+        assert [outputs] == bits(golden.matmul(a, w))
+    return run
+
+
+@pytest.mark.parametrize(("share", "idle", "out"), [(1, 0.0, "fp32"), (2, 0.2, "fp16"), (3, 0.0, "fp32")])
+def test_random_blocks(share, idle, out):
+    rng, scheme = np.random.default_rng(share), Dequant(group=32, out=out)
+    run_and_compare(scheme, [tuple(operands.encoded(scheme, axis, (rows, k), rng)
+                                   for axis, rows in ((Axis.ROW, 1), (Axis.COLUMN, share))) for k in (1, 100, 64)],
+                    share=share, idle=idle)
+
+
+def test_every_weight():
+    """Each of the sixteen codes by scales that round up, down and to even, underflow least and overflow most."""
+    scheme, weights = Dequant(group=32), np.repeat(np.arange(-8, 8).reshape(16, 1), 33, axis=1)
+    weights[:, 1:32] = 0
+    pairs = []
+    for low, high in ((0x3C00, 0x3FFF), (0x3C03, 0x3D55), (0x0400, 0x7BFF), (0x6FFE, 0x7000)):
+        scales = np.tile(np.array([low, high], np.uint16).view(np.float16), (16, 1))
+        for ones in ([0x3C00, 0], [0, 0x3C00]):
+            a = np.zeros((1, 33), np.uint16)
+            a[0, [0, 32]] = ones
+            pairs.append(encoded(scheme, a, weights, scales))
+    run_and_compare(scheme, pairs, share=16)
+
+
+def test_scales_that_are_not_finite_read_as_the_largest():
+    scheme = Dequant(group=32)
+    pe, golden = DequantElement(scheme=scheme), for_scheme(scheme)
+    a, w = encoded(scheme, [[0x3C00]], [[1]], [[65504.0]])
+    block = block_of(pe, golden, a, w, 0)
+    block.columns[0]["w_scale"] = [0x7E01]
+    assert Bench(pe, share=1, mode=0).run([block]).outputs == bits(golden.matmul(a, w))
+
+
+def test_flag_tells_of_scales_that_are_not_finite():
+    edge, seen = DequantElement(scheme=Dequant()).column_edge(), []
+
+    async def testbench(ctx):
+        for scale, valid in ((0x7BFF, 1), (0x7C00, 0), (0x7C00, 1), (0x3C00, 1)):
+            ctx.set(edge.w_scale, scale)
+            ctx.set(edge.ctl.valid, valid)
+            await ctx.tick()
+            seen.append(ctx.get(edge.flag))
+
+    sim = Simulator(edge)
+    sim.add_clock(1e-6)
+    sim.add_testbench(testbench)
+    sim.run()
+    assert seen == [0, 0, 1, 0]
+
+
+def test_description():
+    pe = DequantElement(scheme=Dequant())
+    assert (pe.group, pe.beats(0), pe.macs_per_cycle(0), pe.edge_latency) == (128, 128, 1, 5)
+    assert {o.name: (o.width, o.cadence.value) for o in pe.operands} == {
+        "a_code": (16, "beat"), "w_code": (4, "beat"), "w_scale": (16, "group")}
