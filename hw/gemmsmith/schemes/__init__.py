@@ -6,6 +6,7 @@ import re
 
 from gemmsmith.schemes.anda import Anda
 from gemmsmith.schemes.base import Axis, Cadence, Operand, Part, Scheme, SchemeError
+from gemmsmith.schemes.bitfusion import BitFusion
 from gemmsmith.schemes.figna import Figna
 from gemmsmith.schemes.fp16 import Fp16
 from gemmsmith.schemes.fp16dot import Fp16Dot
@@ -15,16 +16,16 @@ from gemmsmith.schemes.int8 import Int8
 from gemmsmith.schemes.mixpe import MixPe
 from gemmsmith.schemes.prealigned import Prealigned
 
-FAMILIES: tuple[type[Scheme], ...] = (Fp16, Fp16Dot, FpInt, Int8, Anda, Figna, Ifpu, MixPe)
+FAMILIES: tuple[type[Scheme], ...] = (Fp16, Fp16Dot, FpInt, Int8, Anda, Figna, Ifpu, MixPe, BitFusion)
 
-__all__ = ["FAMILIES", "Anda", "Axis", "Cadence", "Figna", "Fp16", "Fp16Dot", "FpInt", "Ifpu", "Int8", "MixPe",
+__all__ = ["FAMILIES", "Anda", "Axis", "BitFusion", "Cadence", "Figna", "Fp16", "Fp16Dot", "FpInt", "Ifpu", "Int8", "MixPe",
            "Operand", "Part", "Prealigned", "Scheme", "SchemeError", "catalog", "parse"]
 
 
 def catalog() -> dict[str, Scheme]:
     """Short name → scheme, for every short name there is."""
     schemes = [Fp16(), Fp16Dot(), FpInt(), Int8(), *(Anda(m=m) for m in range(1, 17)), *Figna.compared(), Ifpu(),
-               *MixPe.named()]
+               *MixPe.named(), *BitFusion.compared()]
     return {scheme.short: scheme for scheme in schemes}
 
 
@@ -42,6 +43,6 @@ def parse(text: str, **choices: str | int) -> Scheme:
         else:
             raise SchemeError(f"no scheme is called {text!r}; there are fp16, fp16-dot4, fp16-int4, int8, "
                               "anda-m1 … anda-m16, figna-m1 … figna-m16, ifpu, "
-                              f"{', '.join(scheme.short for scheme in MixPe.named())}, "
+                              f"{', '.join(s.short for s in (*MixPe.named(), *BitFusion.compared()))}, "
                               "and their canonical names (gemmsmith list)")
     return scheme.replace(**choices)

@@ -37,6 +37,8 @@ GATED_SIGN = init(lambda a, shut_a: a or shut_a, lambda c, shut_c: c or shut_c)
 GATED_MINUS = init(lambda a, shut_a: not a or shut_a, lambda c, shut_c: c and not shut_c)
 ADD = init(lambda a, _: a, lambda c, _: c)
 ACCUMULATE = init(lambda x, minus: x != minus, lambda kept, clear: kept and not clear)
+FUSE = Const(sum((bool(i & 1) != bool(i & 4 if i & 2 else i & 8)) << i for i in range(16)), 16)
+"""A + (C if B else D): without C and D it is A, too, so that the carry is that of a sum."""
 CARRY, CARRY_INVERTED = Const(0, 16), Const(0xFFFF, 16)
 ZERO = Const(0, 1)
 
@@ -124,3 +126,9 @@ def accumulate(m: Module, kept: Value, clear: Value, x: Value, subtract: Value |
     x = Cat(x, x[-1].replicate(max(0, len(kept) - len(x))))
     bits = [Bit(ACCUMULATE, a, minus, c, clear) for a, c in zip(x[:len(kept)], kept, strict=True)]
     return chain(m, bits, carry=minus).as_signed()
+
+
+@variant("fused_sum", "ecp5")
+def fused_sum(m: Module, low: Value, high: Value, fused: Value, shift: int, width: int) -> Value:
+    low, high, shifted = (portable.fitted((place, row), width) for place, row in ((0, low), (0, high), (shift, high)))
+    return chain(m, [Bit(FUSE, a, fused, c, d) for a, c, d in zip(low, shifted, high, strict=True)]).as_signed()

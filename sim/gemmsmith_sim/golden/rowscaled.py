@@ -1,0 +1,85 @@
+"""What golden models of integers with an FP32 scale per row of A and of W have in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gemmsmith.schemes import Axis, Scheme
+from gemmsmith_sim.golden.base import Array, Encoded, Golden, Layout, expect, little_endian, refuse, unknown
+from gemmsmith_sim.golden.floats import FP32_SMALLEST_NORMAL, round_fp32_flush
+
+EXACT_TERMS = 1024
+"""Products of two numbers are at most 2¹⁴, so FP32 sums of this many are exact in any order."""
+
+S = TypeVar("S", bound=Scheme)
+
+
+class RowScaledGolden(Golden[S]):
+    """Base of golden models whose codes mean integers of at most 128: exact sums, then two FP32 multiplications.
+
+    Arrays, for activations and weights alike: ``codes``, (rows, K); ``scales``, float32 (rows,), positive normal
+    numbers. Subclasses say the codes' type and what they mean. Their schemes have a ``max_k``.
+    """
+
+    codes: Any = np.int8
+    """Type of the codes."""
+
+    @abstractmethod
+    def numbers(self, encoded: Encoded) -> Array:
+        """The integers that the codes mean."""
+
+    def layout(self, axis: Axis, shape: tuple[int, int]) -> Layout:
+        rows, k = shape
+        max_k: int = getattr(self.scheme, "max_k")  # noqa: B009
+        if k > max_k:
+            raise ValueError(f"K of {self.family} must be at most {max_k}, not {k}: the sum has 32 bits")
+        return {"codes": (self.codes, shape), "scales": (np.float32, (rows,))}
+
+    def check(self, encoded: Encoded) -> None:
+        scales = encoded.arrays["scales"]
+        if not ((scales >= FP32_SMALLEST_NORMAL) & np.isfinite(scales)).all():
+            raise ValueError(f"scales of {self.family} must be positive normal FP32 numbers")
+
+    def decode(self, encoded: Encoded) -> NDArray[np.float64]:
+        return self.numbers(encoded) * encoded.arrays["scales"].astype(np.float64)[:, None]
+
+    def product(self, a: Encoded, w: Encoded) -> NDArray[np.float32]:
+        left = self.numbers(a).astype(np.float32)
+        right = w.keep("float32", lambda: self.numbers(w).astype(np.float32))
+        sums = np.zeros((a.shape[0], w.shape[0]), np.float64)
+        for k in range(0, a.shape[1], EXACT_TERMS):
+            sums += left[:, k : k + EXACT_TERMS] @ right[:, k : k + EXACT_TERMS].T
+        scaled = _scale(sums.astype(np.float32), a.arrays["scales"][:, None])
+        return _scale(scaled, w.arrays["scales"])
+
+    def scale_words(self, encoded: Encoded, operand: Operand) -> NDArray[np.uint8]:
+        """Words of ``a_scale`` and ``w_scale``; there are no other operands but the codes."""
+        if operand.name not in ("a_scale", "w_scale"):
+            raise unknown(self.scheme, operand)
+        expect(operand, width=32)
+        return little_endian(encoded.arrays["scales"][:, None])
+
+
+def quotients(axis: Axis, values: Array, largest: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """x / s in float32 and s = FP32(absmax / ``largest``) of each row. Raises ``EncodeError`` beyond FP32."""
+    with np.errstate(over="ignore", under="ignore"):
+        x = values.astype(np.float32)
+        refuse(axis, values, np.isinf(x), "beyond the largest FP32")
+        scales = np.abs(x).max(axis=1) / np.float32(largest)
+        scales = np.where(x.any(axis=1), np.maximum(scales, FP32_SMALLEST_NORMAL), np.float32(1))
+        return x / scales[:, None], scales
+
+
+def encode_symmetric(axis: Axis, values: Array, largest: int) -> dict[str, Array]:
+    """Integers from −``largest`` to ``largest``, int8, and the rows' scales."""
+    x, scales = quotients(axis, values, largest)
+    return {"codes": np.clip(np.rint(x), -largest, largest).astype(np.int8), "scales": scales}
+
+
+def _scale(x: NDArray[np.float32], scales: NDArray[np.float32]) -> NDArray[np.float32]:
+    """RNE₃₂(x · scale), flushed to +0 below the normal range; the float64 product is exact."""
+    return round_fp32_flush(x.astype(np.float64) * scales)
