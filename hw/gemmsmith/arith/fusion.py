@@ -6,9 +6,9 @@ Bricks of the same place in all units are summed first, and shifted by their sli
 units.
 
 Two's complement without sign bits in the bricks: a slice that is not the highest of its activation, 0 … 3, is taken as
-−2 … 1, as all others are. What is missing, 2 · Σ 4^i for each activation times its weight, depends on the weights alone:
-it is computed where weights enter, once for all dot products with the same weights. Slices of weights differ in the sign
-of their high bit, which is that of a whole sum.
+−2 … 1, as all others are. What is missing, 2 · Σ 4^i for each activation times its weight, depends on the weights
+alone: it is computed where weights enter, once for all dot products with the same weights. Slices of weights differ in
+the sign of their high bit, which is that of a whole sum.
 """
 
 from __future__ import annotations

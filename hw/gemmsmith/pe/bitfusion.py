@@ -110,8 +110,8 @@ class BitFusionRowEdge(Edge):
 
 
 class BitFusionColumnEdge(Edge):
-    """Complements of the weights' slices in the order of the bricks, and later the weights' share of their dot products,
-    when the cores add it: registers for all cores of the column."""
+    """Complements of the weights' slices in the order of the bricks, and the weights' share of their dot products when
+    the cores add it: registers for all cores of the column."""
 
     pe: BitFusionElement
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from gemmsmith.schemes.anda import Anda
+from gemmsmith.schemes.ant import Ant
 from gemmsmith.schemes.base import Axis, Cadence, Operand, Part, Scheme, SchemeError
 from gemmsmith.schemes.bitfusion import BitFusion
 from gemmsmith.schemes.figna import Figna
@@ -16,16 +17,16 @@ from gemmsmith.schemes.int8 import Int8
 from gemmsmith.schemes.mixpe import MixPe
 from gemmsmith.schemes.prealigned import Prealigned
 
-FAMILIES: tuple[type[Scheme], ...] = (Fp16, Fp16Dot, FpInt, Int8, Anda, Figna, Ifpu, MixPe, BitFusion)
+FAMILIES: tuple[type[Scheme], ...] = (Fp16, Fp16Dot, FpInt, Int8, Anda, Figna, Ifpu, MixPe, BitFusion, Ant)
 
-__all__ = ["FAMILIES", "Anda", "Axis", "BitFusion", "Cadence", "Figna", "Fp16", "Fp16Dot", "FpInt", "Ifpu", "Int8", "MixPe",
-           "Operand", "Part", "Prealigned", "Scheme", "SchemeError", "catalog", "parse"]
+__all__ = ["FAMILIES", "Anda", "Ant", "Axis", "BitFusion", "Cadence", "Figna", "Fp16", "Fp16Dot", "FpInt", "Ifpu",
+           "Int8", "MixPe", "Operand", "Part", "Prealigned", "Scheme", "SchemeError", "catalog", "parse"]
 
 
 def catalog() -> dict[str, Scheme]:
     """Short name → scheme, for every short name there is."""
     schemes = [Fp16(), Fp16Dot(), FpInt(), Int8(), *(Anda(m=m) for m in range(1, 17)), *Figna.compared(), Ifpu(),
-               *MixPe.named(), *BitFusion.compared()]
+               *MixPe.named(), *BitFusion.compared(), *Ant.named()]
     return {scheme.short: scheme for scheme in schemes}
 
 
@@ -44,5 +45,6 @@ def parse(text: str, **choices: str | int) -> Scheme:
             raise SchemeError(f"no scheme is called {text!r}; there are fp16, fp16-dot4, fp16-int4, int8, "
                               "anda-m1 … anda-m16, figna-m1 … figna-m16, ifpu, "
                               f"{', '.join(s.short for s in (*MixPe.named(), *BitFusion.compared()))}, "
+                              f"ant, ant-A-W of {', '.join(Ant.types())}, "
                               "and their canonical names (gemmsmith list)")
     return scheme.replace(**choices)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gemmsmith.schemes import Axis, Scheme
+from gemmsmith.schemes import Axis, Operand, Scheme
 from gemmsmith_sim.golden.base import Array, Encoded, Golden, Layout, expect, little_endian, refuse, unknown
 from gemmsmith_sim.golden.floats import FP32_SMALLEST_NORMAL, round_fp32_flush
 
@@ -64,13 +64,13 @@ class RowScaledGolden(Golden[S]):
         return little_endian(encoded.arrays["scales"][:, None])
 
 
-def quotients(axis: Axis, values: Array, largest: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def quotients(axis: Axis, values: Array, largest: int) -> tuple[Array, Array]:
     """x / s in float32 and s = FP32(absmax / ``largest``) of each row. Raises ``EncodeError`` beyond FP32."""
     with np.errstate(over="ignore", under="ignore"):
         x = values.astype(np.float32)
         refuse(axis, values, np.isinf(x), "beyond the largest FP32")
         scales = np.abs(x).max(axis=1) / np.float32(largest)
-        scales = np.where(x.any(axis=1), np.maximum(scales, FP32_SMALLEST_NORMAL), np.float32(1))
+        scales = np.where(x.any(axis=1), np.maximum(scales, FP32_SMALLEST_NORMAL), 1).astype(np.float32)
         return x / scales[:, None], scales
 
 

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 from pe_bench import Bench, bits, block_of
 
-from gemmsmith.pe import for_scheme as element_for
 from gemmsmith.pe.bitfusion import BitFusionElement
 from gemmsmith.schemes import Axis, BitFusion
 from gemmsmith.schemes.bitfusion import PAIRS
