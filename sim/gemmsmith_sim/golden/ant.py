@@ -34,15 +34,16 @@ class AntGolden(RowScaledGolden[Ant]):
         check_range("codes", encoded.arrays["codes"], 0, 15)
 
     def encode(self, axis: Axis, values: Array) -> dict[str, Array]:
-        table = self.table(axis)
-        magnitudes = np.unique(np.abs(table[table > -8] if table[8] == -8 else table)).astype(np.float32)
-        x, scales = quotients(axis, values, int(magnitudes[-1]))
+        codes = {int(number): code for code, number in reversed(list(enumerate(self.table(axis))))}  # 0 is code 0
+        magnitudes = np.array(sorted(number for number in codes if number >= 0))
+        x, scales = quotients(axis, values, largest=int(magnitudes[-1]))
         middles = (magnitudes[1:] + magnitudes[:-1]) / 2
-        below, at = (np.searchsorted(middles, np.abs(x), side=side) for side in ("left", "right"))
-        signed = np.copysign(magnitudes[np.where(below % 2, at, below)], x)
-        codes = np.zeros(256, np.uint8)
-        codes[table[::-1].view(np.uint8)] = np.arange(15, -1, -1)  # of two zeros the first
-        return {"codes": codes[signed.astype(np.int8).view(np.uint8)], "scales": scales}
+        # Ranks: those of a tie are neighbours, of which the even one is taken.
+        below, above = (np.searchsorted(middles, np.abs(x), side=side) for side in ("left", "right"))
+        ranks = np.where(below % 2 == 0, below, above)
+        positive = np.array([codes[number] for number in magnitudes], np.uint8)
+        negative = np.array([codes[-number] for number in magnitudes], np.uint8)
+        return {"codes": np.where(x < 0, negative[ranks], positive[ranks]), "scales": scales}
 
     def numbers(self, encoded: Encoded) -> Array:
         return self.table(encoded.axis)[encoded.arrays["codes"]]

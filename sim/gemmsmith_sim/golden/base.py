@@ -224,6 +224,14 @@ def to_fp16(axis: Axis, values: Array) -> NDArray[np.uint16]:
     return halves.view(np.uint16)
 
 
+def to_fp32(axis: Axis, values: Array) -> NDArray[np.float32]:
+    """Finite ``values`` to nearest even. Raises ``EncodeError`` beyond the largest FP32."""
+    with np.errstate(over="ignore", under="ignore"):
+        x = values.astype(np.float32)
+    refuse(axis, values, np.isinf(x), "beyond the largest FP32")
+    return x
+
+
 def expect(operand: Operand, *, width: int | None = None, multiple: int = 1) -> None:
     """Raise ``ValueError`` unless the operand is ``width`` bits, or a multiple of ``multiple`` bits, wide."""
     if (width is not None and operand.width != width) or operand.width % multiple:

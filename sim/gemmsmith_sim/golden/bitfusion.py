@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from gemmsmith.schemes import Axis, BitFusion, Operand
 from gemmsmith_sim.golden.base import Array, Encoded, expect, little_endian, pad_k
 from gemmsmith_sim.golden.int4 import check_range
-from gemmsmith_sim.golden.rowscaled import RowScaledGolden, encode_symmetric
+from gemmsmith_sim.golden.rowscaled import RowScaledGolden, encode_rows
 
 BRICKS = 16
 WORD = 32
@@ -35,7 +35,7 @@ class BitFusionGolden(RowScaledGolden[BitFusion]):
         check_range("codes", encoded.arrays["codes"], low, ~low)
 
     def encode(self, axis: Axis, values: Array) -> dict[str, Array]:
-        return encode_symmetric(axis, values, (1 << self.bits(axis) - 1) - 1)
+        return encode_rows(axis, values, largest=(1 << self.bits(axis) - 1) - 1)
 
     def numbers(self, encoded: Encoded) -> Array:
         return encoded.arrays["codes"]

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from gemmsmith.schemes import Axis, Int8, Operand
 from gemmsmith_sim.golden.base import Array, Encoded, expect, pad_k
-from gemmsmith_sim.golden.rowscaled import RowScaledGolden, encode_symmetric
+from gemmsmith_sim.golden.rowscaled import RowScaledGolden, encode_rows
 
 LARGEST_CODE = 127
 
@@ -22,7 +22,7 @@ class Int8Golden(RowScaledGolden[Int8]):
     family = "int8"
 
     def encode(self, axis: Axis, values: Array) -> dict[str, Array]:
-        return encode_symmetric(axis, values, LARGEST_CODE)
+        return encode_rows(axis, values, largest=LARGEST_CODE)
 
     def numbers(self, encoded: Encoded) -> Array:
         return encoded.arrays["codes"]

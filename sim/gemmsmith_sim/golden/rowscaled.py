@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gemmsmith.schemes import Axis, Operand, Scheme
-from gemmsmith_sim.golden.base import Array, Encoded, Golden, Layout, expect, little_endian, refuse, unknown
+from gemmsmith_sim.golden.base import Array, Encoded, Golden, Layout, expect, little_endian, to_fp32, unknown
 from gemmsmith_sim.golden.floats import FP32_SMALLEST_NORMAL, round_fp32_flush
 
 EXACT_TERMS = 1024
@@ -48,13 +48,10 @@ class RowScaledGolden(Golden[S]):
         return self.numbers(encoded) * encoded.arrays["scales"].astype(np.float64)[:, None]
 
     def product(self, a: Encoded, w: Encoded) -> NDArray[np.float32]:
-        left = self.numbers(a).astype(np.float32)
         right = w.keep("float32", lambda: self.numbers(w).astype(np.float32))
-        sums = np.zeros((a.shape[0], w.shape[0]), np.float64)
-        for k in range(0, a.shape[1], EXACT_TERMS):
-            sums += left[:, k : k + EXACT_TERMS] @ right[:, k : k + EXACT_TERMS].T
-        scaled = _scale(sums.astype(np.float32), a.arrays["scales"][:, None])
-        return _scale(scaled, w.arrays["scales"])
+        sums = exact_sums(self.numbers(a).astype(np.float32), right, terms=EXACT_TERMS)
+        scaled = scale_fp32(sums.astype(np.float32), a.arrays["scales"][:, None])
+        return scale_fp32(scaled, w.arrays["scales"])
 
     def scale_words(self, encoded: Encoded, operand: Operand) -> NDArray[np.uint8]:
         """Words of ``a_scale`` and ``w_scale``; there are no other operands but the codes."""
@@ -64,22 +61,29 @@ class RowScaledGolden(Golden[S]):
         return little_endian(encoded.arrays["scales"][:, None])
 
 
-def quotients(axis: Axis, values: Array, largest: int) -> tuple[Array, Array]:
+def quotients(axis: Axis, values: Array, *, largest: int) -> tuple[Array, Array]:
     """x / s in float32 and s = FP32(absmax / ``largest``) of each row. Raises ``EncodeError`` beyond FP32."""
-    with np.errstate(over="ignore", under="ignore"):
-        x = values.astype(np.float32)
-        refuse(axis, values, np.isinf(x), "beyond the largest FP32")
+    x = to_fp32(axis, values)
+    with np.errstate(under="ignore"):
         scales = np.abs(x).max(axis=1) / np.float32(largest)
-        scales = np.where(x.any(axis=1), np.maximum(scales, FP32_SMALLEST_NORMAL), 1).astype(np.float32)
+        scales = np.where(x.any(axis=1), np.maximum(scales, FP32_SMALLEST_NORMAL), np.float32(1))
         return x / scales[:, None], scales
 
 
-def encode_symmetric(axis: Axis, values: Array, largest: int) -> dict[str, Array]:
-    """Integers from −``largest`` to ``largest``, int8, and the rows' scales."""
-    x, scales = quotients(axis, values, largest)
+def encode_rows(axis: Axis, values: Array, *, largest: int) -> dict[str, Array]:
+    """Symmetric codes −largest..largest, int8 (rows, K), and an FP32 scale per row, as ``Int8`` has them."""
+    x, scales = quotients(axis, values, largest=largest)
     return {"codes": np.clip(np.rint(x), -largest, largest).astype(np.int8), "scales": scales}
 
 
-def _scale(x: NDArray[np.float32], scales: NDArray[np.float32]) -> NDArray[np.float32]:
+def exact_sums(left: NDArray[np.float32], right: NDArray[np.float32], *, terms: int) -> NDArray[np.float64]:
+    """left · rightᵀ, exact for sums of up to 53 bits, if float32 sums of ``terms`` products are."""
+    sums = np.zeros((len(left), len(right)), np.float64)
+    for k in range(0, left.shape[1], terms):
+        sums += left[:, k : k + terms] @ right[:, k : k + terms].T
+    return sums
+
+
+def scale_fp32(x: NDArray[np.float32], scales: NDArray[np.float32]) -> NDArray[np.float32]:
     """RNE₃₂(x · scale), flushed to +0 below the normal range; the float64 product is exact."""
     return round_fp32_flush(x.astype(np.float64) * scales)

@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gemmsmith.schemes import Anda, Axis, Cadence, Figna, Fp16, Fp16Dot, FpInt, Ifpu, Int8, Operand
+from gemmsmith.schemes import Anda, Ant, Axis, BitFusion, Cadence, Figna, Fp16, Fp16Dot, FpInt, Ifpu, Int8, Operand
 
 SCHEMES: list[Any] = [Fp16(), Fp16Dot(), FpInt(weight_group=64), Int8(), Anda(m=1), Anda(m=6),
                       Anda(m=16, weight_group=64, out="fp16"), Figna(m=11), Ifpu()]
+SCHEMES += [BitFusion(), BitFusion(a=4, w=2), Ant(), Ant(a="int", w="pot", out="fp16")]
 every_scheme = pytest.mark.parametrize("scheme", SCHEMES, ids=lambda s: s.short)
 ONE = np.ones((2, 3), np.float32)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gemmsmith.schemes import Anda, Figna, Fp16, Fp16Dot, FpInt, Ifpu, Int8, Prealigned
+from gemmsmith.schemes import Anda, Ant, BitFusion, Figna, Fp16, Fp16Dot, FpInt, Ifpu, Int8, Prealigned
 from gemmsmith_sim.golden import for_scheme
 
 FP32_UNIT = 2.0**-24
@@ -17,7 +17,7 @@ FP64_UNIT = 2.0**-53
 
 def roundings(scheme: Any, k: int) -> int:
     """Roundings that a term passes at most on its way to the output."""
-    if isinstance(scheme, Int8):
+    if isinstance(scheme, Int8 | BitFusion | Ant):
         return 3
     if isinstance(scheme, Fp16Dot):
         return 1 + 3 * 2 ** (24 - 22)  # three products of a group lose 2^-22 of the largest
@@ -32,7 +32,8 @@ def roundings(scheme: Any, k: int) -> int:
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 5, 63), (16, 16, 64), (7, 33, 65), (40, 30, 1000), (2, 3, 5000)],
                          ids=str)
 @pytest.mark.parametrize("scheme", [Fp16(), Fp16Dot(), FpInt(), Int8(), Anda(m=1), Anda(m=6),
-                                    Anda(m=13, weight_group=64), Anda(m=16), Figna(m=11), Ifpu()],
+                                    Anda(m=13, weight_group=64), Anda(m=16), Figna(m=11), Ifpu(),
+                                    *BitFusion.compared(), *Ant.compared()],
                          ids=lambda s: s.short)
 def test_error_bound(scheme: Any, shape: tuple[int, int, int], out: str) -> None:
     """|o − Σ aw| ≤ ((1 + u)^n − 1) · Σ |aw| for n roundings of relative error u, plus float64's own error.

@@ -28,10 +28,14 @@ BUILDS = {
                 "axi_addr_width": "40"},
     "figna-m11": {"rows": "2", "cols": "2", "axi_data_width": "128", "buffer_k": "64", "lanes": "8"},
     "ifpu": {"rows": "2", "cols": "2", "axi_data_width": "128", "buffer_k": "128", "tail_share": "2"},
+    "bitfusion-a8w8": {"rows": "2", "cols": "2", "axi_data_width": "128", "buffer_k": "64", "units": "2"},
+    "ant": {"rows": "2", "cols": "2", "axi_data_width": "64", "buffer_k": "64", "lanes": "8", "bits": "8"},
 }
 MODES = {"fp16": ("fp16",), "fp16-dot4": ("fp16-dot4",), "fp16-int4": ("fp16-int4",),
          "int8": ("int8",), "anda-m6": ("anda-m6", "anda-m1", "anda-m8", "anda-m3"),
-         "figna-m11": ("figna-m11",), "ifpu": ("ifpu",)}
+         "figna-m11": ("figna-m11",), "ifpu": ("ifpu",),
+         "bitfusion-a8w8": ("bitfusion-a8w8", "bitfusion-a2w2", "bitfusion-a4w4", "bitfusion-a8w4"),
+         "ant": ("ant", "ant-int-int", "ant-float-pot")}
 """Schemes that run on a build."""
 
 
