@@ -21,7 +21,7 @@ from amaranth.lib.wiring import In, Out
 
 from gemmsmith.arith.sum import GatedSum, levels
 from gemmsmith.arith.tech import leaf
-from gemmsmith.arith.tech.portable import weigh
+from gemmsmith.arith.tech.portable import gated, stage, weigh
 
 BRICKS = 16
 SLICE = 2
@@ -52,6 +52,12 @@ def slices(brick: int, a: int, w: int) -> tuple[int, int]:
 class FusedDot(wiring.Component):
     """Σ d · w over the bricks of ``units`` fusion units, fused as ``fusion`` says; one beat a cycle.
 
+    Parameters
+    ----------
+    units: at least 1.
+    pipelined: registers behind every level of the trees; else behind the sums of the bricks, which trees of rows make,
+        and at the output.
+
     Members
     -------
     fusion: In(Fusion), constant while a beat is inside.
@@ -64,17 +70,18 @@ class FusedDot(wiring.Component):
     ValueError if ``units`` is below 1.
     """
 
-    def __init__(self, *, units: int):
+    def __init__(self, *, units: int, pipelined: bool = True):
         if units < 1:
             raise ValueError(f"units must be at least 1, not {units!r}")
         self.units = units
+        self.pipelined = pipelined
         self.width = dot_width(units)
         super().__init__({"fusion": In(Fusion), "a": In(data.ArrayLayout(signed(SLICE), BRICKS * units)),
                           "w": In(data.ArrayLayout(SLICE, BRICKS * units)), "o": Out(signed(self.width))})
 
     @property
     def latency(self) -> int:
-        return levels(self.units) + 1 + len(LEVELS)
+        return dot_latency(self.units, self.pipelined)
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -89,8 +96,7 @@ class FusedDot(wiring.Component):
                 if n & bit:
                     continue
                 total = leaf("fused_sum")(m, low, nodes[n | bit], self.fusion[name], shift, width)
-                fused[n] = node = Signal(signed(width), name=f"fused_{name}_{n}", reset_less=True)
-                m.d.sync += node.eq(total)
+                fused[n] = stage(m, total, registered=self.pipelined or len(nodes) == 2, name=f"fused_{name}_{n}")
             nodes = fused
         m.d.comb += self.o.eq(nodes[0])
         return m
@@ -98,16 +104,21 @@ class FusedDot(wiring.Component):
     def _brick(self, m: Module, brick: int) -> Signal:
         """The sum of this brick's products of all units."""
         places = [BRICKS * u + brick for u in range(self.units)]
-        planes = []
-        for b in range(SLICE):
-            m.submodules[f"plane_{brick}_{b}"] = plane = GatedSum(count=self.units, width=SLICE)
-            m.d.comb += [plane.words.eq(Cat(Value.cast(self.a[n]) for n in places)),
-                         plane.gates.eq(Cat(self.w[n][b] for n in places))]
-            planes.append(plane.o)
-        total = weigh(m, planes[0], planes[1], highest(brick // 4, self.fusion.w4, self.fusion.w8))
+        words = [self.a[n] for n in places]
+        low, high = (self._plane(m, f"plane_{brick}_{b}", words, [self.w[n][b] for n in places]) for b in range(SLICE))
+        total = weigh(m, low, high, highest(brick // 4, self.fusion.w4, self.fusion.w8))
         node = Signal(signed(1 + (6 * self.units - 1).bit_length()), name=f"brick_{brick}", reset_less=True)
         m.d.sync += node.eq(total)
         return node
+
+    def _plane(self, m: Module, name: str, words: list[Value], gates: list[Value]) -> Value:
+        """The sum of the words whose gate is set."""
+        if not self.pipelined:
+            rows = [(0, gated(word, gate)) for word, gate in zip(words, gates, strict=True)]
+            return leaf("sum_rows")(m, rows, SLICE + levels(self.units)).as_signed()
+        m.submodules[name] = plane = GatedSum(count=self.units, width=SLICE)
+        m.d.comb += [plane.words.eq(Cat(words)), plane.gates.eq(Cat(gates))]
+        return plane.o
 
 
 def highest(index: int, four: Value, eight: Value) -> Value:
@@ -120,10 +131,19 @@ def dot_width(units: int) -> int:
     return 2 + (units << 14).bit_length() - 1
 
 
+def dot_latency(units: int, pipelined: bool) -> int:
+    """Cycles that ``FusedDot`` takes."""
+    return levels(units) + 1 + len(LEVELS) if pipelined else 2
+
+
 class WeightShare(wiring.Component):
     """What ``FusedDot`` misses: Σ w · c, c = 0, 2 or 42 for activations of 2, 4 or 8 bits.
 
-    A word at ``w`` is in ``o`` ``levels(units) + 6`` cycles later, one a cycle.
+    A word at ``w`` is in ``o`` ``latency`` cycles later, one a cycle: one cycle behind ``FusedDot``.
+
+    Parameters
+    ----------
+    units, pipelined: as of ``FusedDot``.
 
     Members
     -------
@@ -132,25 +152,28 @@ class WeightShare(wiring.Component):
     o: Out(signed(width)), width = dot_width(units).
     """
 
-    def __init__(self, *, units: int):
+    def __init__(self, *, units: int, pipelined: bool = True):
         self.units = units
+        self.pipelined = pipelined
         self.width = dot_width(units)
         super().__init__({"fusion": In(Fusion), "w": In(data.ArrayLayout(SLICE, BRICKS * units)),
                           "o": Out(signed(self.width))})
 
     @property
     def latency(self) -> int:
-        return levels(self.units) + 6
+        return dot_latency(self.units, self.pipelined) + 1
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         nodes = [self._slice(m, index) for index in range(BRICKS // 2)]
+        if not self.pipelined:
+            nodes = [stage(m, node, registered=True, name="slices") for node in nodes]
         for fused, shift in ((self.fusion.w4, 2), (self.fusion.w8, 4), (Const(0), 0)):
             pairs = zip(nodes[::2], nodes[1::2], strict=True)
             width = len(nodes[0]) + shift + 1
             nodes = [self._registered(m, leaf("fused_sum")(m, low, high, fused, shift, width))
                      for low, high in pairs]
-        (total,) = nodes
+        (total,) = nodes if self.pipelined else [stage(m, nodes[0], registered=True, name="total")]
         five = self._registered(m, total + (total << 2))
         late = self._registered(m, total)
         whole = self._registered(m, five + (late << 4))
@@ -163,12 +186,10 @@ class WeightShare(wiring.Component):
         """The sum of the slices at ``index`` of all units."""
         sign = highest(index % 4, self.fusion.w4, self.fusion.w8)
         words = [Value.cast(self.w[BRICKS * u + index]) for u in range(self.units)]
-        m.submodules[f"slice_{index}"] = total = GatedSum(count=self.units, width=SLICE + 1)
+        m.submodules[f"slice_{index}"] = total = GatedSum(
+            count=self.units, width=SLICE + 1, cuts=None if self.pipelined else ())
         m.d.comb += [total.words.eq(Cat(Cat(word, word[1] & sign) for word in words)), total.gates.eq(-1)]
         return total.o
 
-    @staticmethod
-    def _registered(m: Module, value: Value) -> Signal:
-        signal = Signal(value.shape(), name="share", reset_less=True)
-        m.d.sync += signal.eq(value)
-        return signal
+    def _registered(self, m: Module, value: Value) -> Signal:
+        return stage(m, value, registered=self.pipelined, name="share")

@@ -7,7 +7,18 @@ from typing import Any
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data
 
-from gemmsmith.arith.fusion import BRICKS, SLICE, WORD, FusedDot, Fusion, WeightShare, dot_width, highest, slices
+from gemmsmith.arith.fusion import (
+    BRICKS,
+    SLICE,
+    WORD,
+    FusedDot,
+    Fusion,
+    WeightShare,
+    dot_latency,
+    dot_width,
+    highest,
+    slices,
+)
 from gemmsmith.arith.sum import delay
 from gemmsmith.arith.tech import leaf
 from gemmsmith.pe.base import Core, Edge
@@ -28,21 +39,27 @@ class BitFusionElement(RowScaledElement):
     Parameters
     ----------
     units: fusion units of a core, a power of two from 1 to 64.
+    pipelined: 1: carry chains with a register behind every level, for FPGAs; 0: three stages (bricks, fusion,
+        accumulator), for standard cells.
 
     Raises
     ------
-    ValueError if ``units`` is out of its range.
+    ValueError if a parameter is out of its range.
     """
 
     family = "bitfusion"
     scheme: BitFusion
-    options = {"units": "fusion units of a core: a power of two, 1..64"}
+    options = {"units": "fusion units of a core: a power of two, 1..64",
+               "pipelined": "1: core in registered stages, for FPGAs; 0: in three, for standard cells"}
     modes = range(len(PAIRS))
 
-    def __init__(self, *, scheme: BitFusion, units: int = 16):
+    def __init__(self, *, scheme: BitFusion, units: int = 16, pipelined: int = 1):
         if units not in (1, 2, 4, 8, 16, 32, 64):
             raise ValueError(f"units must be a power of two from 1 to 64, not {units!r}")
+        if pipelined not in (0, 1):
+            raise ValueError(f"pipelined must be 0 or 1, not {pipelined!r}")
         self.units = units
+        self.pipelined = pipelined
         doc = "32 bits for each unit, unit 0 lowest: its 64 / (a · w) codes side by side, element 0 lowest"
         self._scaled(scheme,
                      Operand(name="a_codes", axis=Axis.ROW, width=WORD * units, cadence=Cadence.BEAT, doc=doc),
@@ -51,7 +68,7 @@ class BitFusionElement(RowScaledElement):
         self.row_payload = WORD * units
         self.column_payload = data.StructLayout({"slices": WORD * units, "share": dot_width(units)})
         self.edge_latency = 1
-        self.core_latency = FusedDot(units=units).latency + 2
+        self.core_latency = dot_latency(units, bool(pipelined)) + 1 + pipelined
 
     @property
     def mode(self) -> int:
@@ -128,7 +145,7 @@ class BitFusionColumnEdge(Edge):
         held = Signal(WORD * self.pe.units, reset_less=True)
         with m.If(self.ctl.valid):
             m.d.sync += held.eq(~Cat(bricks))
-        m.submodules.share = share = WeightShare(units=self.pe.units)
+        m.submodules.share = share = WeightShare(units=self.pe.units, pipelined=bool(self.pe.pipelined))
         m.d.comb += [share.fusion.eq(fusion), share.w.eq(self.w_codes), self.o.slices.eq(held),
                      self.o.share.eq(share.o)]
         return m
@@ -141,17 +158,22 @@ class BitFusionCore(Core):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        m.submodules.dot = dot = FusedDot(units=self.pe.units)
+        units, pipelined = self.pe.units, self.pe.pipelined
+        m.submodules.dot = dot = FusedDot(units=units, pipelined=bool(pipelined))
         total = Signal(signed(SUM), reset_less=True)
-        product = Signal.like(dot.o, reset_less=True)
         # Beats take effect in their order, and the first one clears: even ``valid`` needs no reset.
-        valid = delay(m, self.ctl.valid, dot.latency + 1, name="valid", reset_less=True)
-        first = delay(m, self.ctl.first, dot.latency + 1, name="first", reset_less=True)
-        signs = Const(1 << SLICE - 1, SLICE).replicate(BRICKS * self.pe.units)
+        valid = delay(m, self.ctl.valid, dot.latency + pipelined, name="valid", reset_less=True)
+        first = delay(m, self.ctl.first, dot.latency + pipelined, name="first", reset_less=True)
+        signs = Const(1 << SLICE - 1, SLICE).replicate(BRICKS * units)
         m.d.comb += [dot.fusion.eq(fusion_of(m, self.mode)), dot.a.eq(self.a ^ signs), dot.w.eq(~self.w.slices),
                      self.o.eq(total)]
-        m.d.sync += product.eq(leaf("accumulate")(m, dot.o, Const(0, 1), self.w.share.as_signed()))
-        following = leaf("accumulate")(m, total, first, product)
+        share = self.w.share.as_signed()
+        if pipelined:
+            product = Signal.like(dot.o, reset_less=True)
+            m.d.sync += product.eq(leaf("accumulate")(m, dot.o, Const(0, 1), share))
+            following = leaf("accumulate")(m, total, first, product)
+        else:
+            following = leaf("rows_accumulate")(m, [(0, dot.o), (0, share)], total, first)
         with m.If(valid):
             m.d.sync += total.eq(following)
         return m

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from beat_bench import sums
 from pe_bench import Bench, bits, block_of
 
 from gemmsmith.pe import for_scheme as element_for
@@ -38,19 +39,35 @@ def test_random_blocks(a, w, lanes, share, idle, out, wide):
     run_and_compare(AntElement(scheme=scheme, lanes=lanes, bits=wide), products, share=share, idle=idle)
 
 
-CHAIN = [("int", "float"), ("float", "flint"), ("flint", "pot"), ("pot", "int")]
-"""Each type on both sides."""
+def number(code, kind):
+    """What a code means, by the tables of the paper."""
+    if kind == "int":
+        return code - 16 * (code > 7)
+    half = {"float": "0 1 2 3 4 6 8 12", "flint": "0 1 2 3 16 8 4 6", "pot": "0 1 2 4 8 16 32 64"}[kind].split()
+    return int(half[code % 8]) * (-1) ** (code > 7)
 
 
-@pytest.mark.parametrize(("a", "w"), CHAIN + [
-    pytest.param(a, w, marks=pytest.mark.slow) for a in Ant.types() for w in Ant.types() if (a, w) not in CHAIN])
-def test_every_code_times_every_code(a, w):
-    """One product to a block: a lane of its own, in the widest build."""
-    scheme = Ant(a=a, w=w)
-    columns = encoded(scheme, Axis.COLUMN, np.arange(16)[:, None], np.ones(16))
-    products = [(encoded(scheme, Axis.ROW, np.full((1, 1), code), [1.0]), columns) for code in range(16)]
-    run = run_and_compare(AntElement(scheme=scheme, lanes=1, bits=8), products, share=16)
-    assert len({result for block in run.results for result in block[0]}) > 10
+@pytest.mark.parametrize("a", Ant.types())
+@pytest.mark.parametrize("w", Ant.types())
+@pytest.mark.parametrize("pipelined", [0, 1])
+def test_every_code_times_every_code(a, w, pipelined):
+    """In both lanes, the other one idle."""
+    pe = AntElement(scheme=Ant(a=a, w=w), lanes=2, pipelined=pipelined)
+    pairs = [(x, y, lane) for x in range(16) for y in range(16) for lane in range(2)]
+    found = sums(pe, [(x << 4 * lane, y << 4 * lane) for x, y, lane in pairs])
+    assert found == [number(x, a) * number(y, w) & 0xFFFFFFFF for x, y, _ in pairs]
+
+
+@pytest.mark.parametrize(("a", "w"), [("flint", "flint"), ("int", "float"), ("pot", "pot")])
+@pytest.mark.parametrize(("target", "pipelined"), [("generic", 1), ("asic", 0)])
+def test_sixteen_lanes(a, w, target, pipelined):
+    rng = np.random.default_rng(16)
+    pe = AntElement(scheme=Ant(a=a, w=w), bits=8, pipelined=pipelined)
+    codes = rng.integers(0, 16, (20, 2, 16))
+    codes[:3] = np.array([4, 12, 15])[:, None, None]
+    beats = [tuple(sum(int(code) << 4 * lane for lane, code in enumerate(word)) for word in beat) for beat in codes]
+    wanted = [sum(number(x, a) * number(y, w) for x, y in zip(*beat, strict=True)) for beat in codes.tolist()]
+    assert sums(pe, beats, target=target) == [total & 0xFFFFFFFF for total in wanted]
 
 
 def test_description():
@@ -65,6 +82,7 @@ def test_description():
 @pytest.mark.parametrize(("options", "message"), [
     ({"lanes": 3}, "lanes must be a power of two from 1 to 64, not 3"),
     ({"bits": 4}, "bits must be 0, or 6, 8 for a=flint w=flint, not 4"),
+    ({"pipelined": 2}, "pipelined must be 0 or 1, not 2"),
     ({"bits": 7}, "bits must be 0, or 6, 8 for a=flint w=flint, not 7")])
 def test_options_are_checked(options, message):
     with pytest.raises(ValueError, match=message):
