@@ -34,11 +34,11 @@ def run_and_compare(pe, products, *, share, idle=0.0):
 
 @pytest.mark.parametrize(("a", "w"), PAIRS)
 @pytest.mark.parametrize(("units", "share", "idle", "out", "pipelined"), [
-    (1, 1, 0.0, "fp32", 1), (2, 2, 0.3, "fp16", 1), (1, 1, 0.2, "fp32", 0)])
+    (1, 2, 0.3, "fp16", 1), (1, 1, 0.0, "fp32", 0)])
 def test_random_blocks(a, w, units, share, idle, out, pipelined):
     rng, scheme = np.random.default_rng(a * w), BitFusion(a=a, w=w, out=out)
     products = []
-    for k in (1, 16 * units, 3 * 16 * units - 3):
+    for k in (1, 45):
         scales = 2.0 ** rng.uniform(-18, 2, share + 1)
         products.append((encoded(scheme, Axis.ROW, random_codes(rng, (1, k), a), scales[:1]),
                          encoded(scheme, Axis.COLUMN, random_codes(rng, (share, k), w), scales[1:])))
@@ -46,9 +46,10 @@ def test_random_blocks(a, w, units, share, idle, out, pipelined):
 
 
 @pytest.mark.parametrize(("a", "w", "values"), [
-    (2, 2, None), (4, 2, None), (4, 4, None), (8, 2, None), (8, 4, (-128, -127, -86, -43, -1, 0, 1, 85, 127)),
-    (8, 8, (-128, -127, -86, -43, -1, 0, 1, 42, 85, 127)),
-    pytest.param(8, 4, None, marks=pytest.mark.slow), pytest.param(8, 8, None, marks=pytest.mark.slow)])
+    (2, 2, None), (4, 2, None), (4, 4, None), (8, 2, (-128, -127, -43, -1, 0, 1, 85, 127)),
+    (8, 4, (-128, -43, -1, 0, 1, 85, 127)), (8, 8, (-128, -127, -86, -43, -1, 0, 1, 42, 85, 127)),
+    pytest.param(8, 2, None, marks=pytest.mark.slow), pytest.param(8, 4, None, marks=pytest.mark.slow),
+    pytest.param(8, 8, None, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("pipelined", [0, 1])
 def test_every_activation_times_every_weight(a, w, values, pipelined):
     """In turn at each place of a unit's words, one product in each beat; some activations of 8 bits in this tier."""
@@ -62,14 +63,15 @@ def test_every_activation_times_every_weight(a, w, values, pipelined):
     assert sums(pe, beats) == [x * y & 0xFFFFFFFF for x, y in pairs for _ in range(places)]
 
 
-@pytest.mark.parametrize(("target", "pipelined"), [("generic", 1), ("asic", 0)])
-@pytest.mark.parametrize(("a", "w"), PAIRS)
-def test_full_words_of_four_units(a, w, target, pipelined):
+@pytest.mark.parametrize(("a", "w", "target", "pipelined"), [
+    *((a, w, "generic", 1) for a, w in PAIRS), (8, 8, "asic", 0),
+    *(pytest.param(a, w, "asic", 0, marks=pytest.mark.slow) for a, w in PAIRS[:-1])])
+def test_full_words_of_two_units(a, w, target, pipelined):
     """Every brick of every unit in use, at the ends of the range and at random."""
     rng = np.random.default_rng(a + w)
-    pe, places = BitFusionElement(scheme=BitFusion(a=a, w=w), units=4, pipelined=pipelined), 64 // (a * w)
-    x, y = (np.concatenate([random_codes(rng, (20, 4, places), width),
-                            np.full((2, 4, places), -(1 << width - 1)), np.full((1, 4, places), (1 << width - 1) - 1)])
+    pe, places = BitFusionElement(scheme=BitFusion(a=a, w=w), units=2, pipelined=pipelined), 64 // (a * w)
+    x, y = (np.concatenate([random_codes(rng, (20, 2, places), width),
+                            np.full((2, 2, places), -(1 << width - 1)), np.full((1, 2, places), (1 << width - 1) - 1)])
             for width in (a, w))
     y[-2] = ~y[-2]
     beats = [tuple(sum((int(code) % (1 << width)) << 32 * unit + width * place

@@ -75,7 +75,7 @@ def weigh(m: Module, low: Value, high: Value, minus: Value) -> Value:
 @variant("fused_sum")
 def fused_sum(m: Module, low: Value, high: Value, fused: Value, shift: int, width: int) -> Value:
     """low + (high · 2^shift if fused else high) of signed words; signed of ``width`` bits (wraps), combinational."""
-    return (low + Mux(fused, Cat(Const(0, shift), high).as_signed(), high))[:width].as_signed()
+    return fitted((0, low + Mux(fused, Cat(Const(0, shift), high).as_signed(), high)), width).as_signed()
 
 
 Row = tuple[int, Value]
