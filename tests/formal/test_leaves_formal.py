@@ -64,6 +64,16 @@ def test_accumulate(target, kept, x, subtracts, tmp_path):
     prove_equal(target, tmp_path, build)
 
 
+@pytest.mark.parametrize("target", ["ecp5", "asic"])
+@pytest.mark.parametrize(("low", "high", "shift", "width"), [(3, 3, 2, 6), (4, 4, 4, 9), (5, 3, 0, 7), (4, 6, 2, 8)])
+def test_fused_sum(target, low, high, shift, width, tmp_path):
+    def build(m, signal):
+        return leaf("fused_sum")(m, signal(signed(low), "low"), signal(signed(high), "high"), signal(1, "fused"), shift,
+                                 width)
+
+    prove_equal(target, tmp_path, build)
+
+
 @pytest.mark.parametrize("target", CELLS)
 @pytest.mark.parametrize(("count", "width", "cuts", "planes"), [
     (1, 3, (), 1), (4, 2, (), 1), (5, 4, (), 1), (6, 3, (1, 3), 1), (1, 3, (), 2), (2, 4, (), 2), (4, 2, (), 2)])

@@ -6,7 +6,20 @@ from functools import singledispatch
 
 import numpy as np
 
-from gemmsmith.schemes import W4A16, Axis, Dequant, Fp16, Fp16Dot, FpInt, Int8, MixPe, Prealigned, Scheme
+from gemmsmith.schemes import (
+    W4A16,
+    Ant,
+    Axis,
+    BitFusion,
+    Dequant,
+    Fp16,
+    Fp16Dot,
+    FpInt,
+    Int8,
+    MixPe,
+    Prealigned,
+    Scheme,
+)
 from gemmsmith_sim.golden import Encoded
 
 ODD_FP16 = np.array([0x0000, 0x8000, 0x0001, 0x8001, 0x03FF, 0x0400, 0x8400, 0x07FF, 0x3BFF, 0x3C00, 0xBC00,
@@ -82,7 +95,28 @@ def _(scheme: W4A16, axis: Axis, shape: tuple[int, int], rng: np.random.Generato
 def _(scheme: Int8, axis: Axis, shape: tuple[int, int], rng: np.random.Generator) -> Encoded:
     codes = rng.integers(-128, 128, shape, np.int8)
     codes[0] = -128
-    return Encoded(scheme, axis, shape, {"codes": codes, "scales": fp32_scales((shape[0],), rng)})
+    return Encoded(scheme, axis, shape, {"codes": codes, "scales": row_scales(shape, rng)})
+
+
+@encoded.register
+def _(scheme: BitFusion, axis: Axis, shape: tuple[int, int], rng: np.random.Generator) -> Encoded:
+    low = -(1 << (scheme.a if axis is Axis.ROW else scheme.w) - 1)
+    codes = rng.integers(low, -low, shape, np.int8)
+    codes[0] = low
+    return Encoded(scheme, axis, shape, {"codes": codes, "scales": row_scales(shape, rng)})
+
+
+@encoded.register
+def _(scheme: Ant, axis: Axis, shape: tuple[int, int], rng: np.random.Generator) -> Encoded:
+    codes = rng.integers(0, 16, shape, np.uint8)
+    return Encoded(scheme, axis, shape, {"codes": codes, "scales": row_scales(shape, rng)})
+
+
+def row_scales(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """Scales of the whole range of FP32, whose products overflow and underflow, and of middling size."""
+    wide = rng.integers(0x0080_0000, 0x7F80_0000, shape[0], np.uint32).view(np.float32)
+    middling = (2.0 ** rng.uniform(-12, 2, shape[0])).astype(np.float32)
+    return np.where(rng.random(shape[0]) < 0.5, wide, middling)
 
 
 @encoded.register

@@ -131,10 +131,20 @@ def quantise(row: Sequence[Fraction], *, low: int, high: int, scale: Fraction) -
 
 def int8_encode(row: Sequence[float]) -> tuple[list[int], Fraction]:
     """Codes and scale of one row."""
+    return symmetric_encode(row, 127)
+
+
+def symmetric_encode(row: Sequence[float], largest: int) -> tuple[list[int], Fraction]:
+    """Integers −largest … largest and scale of one row."""
     x = [Fraction(round_to_ieee_fp32(Fraction(value))) for value in row]
-    largest = max(abs(value) for value in x)
-    scale = max(Fraction(round_to_ieee_fp32(largest / 127)), Fraction(1, 2**126)) if largest else Fraction(1)
-    return quantise(x, low=-127, high=127, scale=scale), scale
+    scale = row_scale(x, largest)
+    return quantise(x, low=-largest, high=largest, scale=scale), scale
+
+
+def row_scale(x: Sequence[Fraction], largest: int) -> Fraction:
+    """The scale by which the row's largest magnitude becomes ``largest``."""
+    peak = max(abs(value) for value in x)
+    return max(Fraction(round_to_ieee_fp32(peak / largest)), Fraction(1, 2**126)) if peak else Fraction(1)
 
 
 def int8_product(a: Rows, a_scales: Sequence[Fraction], w: Rows, w_scales: Sequence[Fraction], *,
@@ -147,6 +157,42 @@ def _int8_dot(x: Sequence[int], x_scale: Fraction, y: Sequence[int], y_scale: Fr
     total = round_to_fp32(Fraction(sum(p * q for p, q in zip(x, y, strict=True))))
     scaled = round_to_fp32(total * x_scale)
     return round_to_fp32(scaled * (y_scale if isinstance(scaled, Fraction) else float(y_scale)))
+
+
+def bitfusion_encode(row: Sequence[float], bits: int) -> tuple[list[int], Fraction]:
+    """Codes of ``bits`` bits and scale of one row."""
+    return symmetric_encode(row, 2 ** (bits - 1) - 1)
+
+
+def ant_number(code: int, kind: str) -> int:
+    """What a 4-bit code means, from the bits."""
+    if kind == "int":
+        return code - 16 if code >= 8 else code
+    sign, magnitude = (-1) ** (code // 8), code % 8
+    if kind == "pot":
+        return sign * 2 ** (magnitude - 1) if magnitude else 0
+    if kind == "float":
+        exponent, mantissa = divmod(magnitude, 2)
+        return sign * (2 + mantissa) * 2 ** (exponent - 1) if exponent else sign * mantissa
+    text = f"{magnitude:03b}"
+    if text[0] == "0":
+        return sign * magnitude
+    exponent = 2 + (text[1:] + "1").index("1")  # 11x, 101, 100
+    mantissa = int(text[2]) if exponent == 2 else 0
+    return sign * (2 + mantissa) * 2 ** (exponent - 1)
+
+
+def ant_encode(row: Sequence[float], kind: str) -> tuple[list[int], Fraction]:
+    """Numbers, not codes, and scale of one row."""
+    magnitudes = sorted({abs(ant_number(code, kind)) for code in range(16)} - ({8} if kind == "int" else set()))
+    x = [Fraction(round_to_ieee_fp32(Fraction(value))) for value in row]
+    scale = row_scale(x, magnitudes[-1])
+    numbers = []
+    for value in x:
+        q = Fraction(round_to_ieee_fp32(value / scale))
+        nearest = min(magnitudes, key=lambda v: (abs(abs(q) - v), magnitudes.index(v) % 2))
+        numbers.append(nearest if q >= 0 else -nearest)
+    return numbers, scale
 
 
 def anda_group(codes: Sequence[int], m: int, *, nearest: bool = False) -> tuple[list[int], int]:

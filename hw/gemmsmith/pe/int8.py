@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from amaranth.hdl import Module, Mux, Signal
-
-from gemmsmith.arith.float_convert import FloatToHalf, IntToFloat
-from gemmsmith.arith.float_multiply import FloatMultiply
-from gemmsmith.arith.sum import delay
-from gemmsmith.pe.base import Tail
 from gemmsmith.pe.integer import STRUCTURES, IntegerDot, IntegerElement
-from gemmsmith.schemes import Axis, Cadence, Int8, Operand, Part
+from gemmsmith.pe.rowscaled import SUM, RowScaledElement
+from gemmsmith.schemes import Axis, Cadence, Int8, Operand
 
 CODE = 8
-SUM = 32
-"""Bits of a code and of the exact sum (see the scheme's bound on K)."""
-CONVERT_STAGES, SCALE_STAGES, HALF_STAGES = 2, 3, 1
-"""Pipeline registers of the tail's parts."""
+"""Bits of a code."""
 
 
-class Int8Element(IntegerElement):
+class Int8Element(IntegerElement, RowScaledElement):
     """``lanes`` INT8 × INT8 products a cycle, summed into a 32-bit accumulator; see ``IntegerDot`` for the options."""
 
     family = "int8"
@@ -29,61 +19,9 @@ class Int8Element(IntegerElement):
     def __init__(self, *, scheme: Int8, lanes: int = 16, pipelined: int = 1, multiplier: int = 0):
         self._integer(IntegerDot(lanes=lanes, pipelined=pipelined, multiplier=multiplier, a_width=CODE, w_width=CODE,
                                  result_width=SUM))
-        self.scheme = scheme
         codes = CODE * lanes
-        self.operands = (
-            Operand(name="a_codes", axis=Axis.ROW, width=codes, cadence=Cadence.BEAT,
-                    doc="INT8 codes, lane 0 lowest"),
-            Operand(name="w_codes", axis=Axis.COLUMN, width=codes, cadence=Cadence.BEAT,
-                    doc="INT8 codes, lane 0 lowest"),
-            Operand(name="a_scale", axis=Axis.ROW, width=32, cadence=Cadence.BLOCK, part=Part.TAIL,
-                    doc="FP32 scale of the row of A"),
-            Operand(name="w_scale", axis=Axis.COLUMN, width=32, cadence=Cadence.BLOCK, part=Part.TAIL,
-                    doc="FP32 scale of the row of W"),
-        )
+        self._scaled(scheme, Operand(name="a_codes", axis=Axis.ROW, width=codes, cadence=Cadence.BEAT,
+                                     doc="INT8 codes, lane 0 lowest"),
+                     Operand(name="w_codes", axis=Axis.COLUMN, width=codes, cadence=Cadence.BEAT,
+                             doc="INT8 codes, lane 0 lowest"))
         self.group = lanes
-        self.result = Cadence.BLOCK
-        self.tail_interval = SCALE_STAGES + 1  # never when the result before it takes its second turn
-        self.tail_latency = CONVERT_STAGES + 2 * SCALE_STAGES
-        if scheme.out == "fp16":
-            self.tail_latency += HALF_STAGES
-
-    def tail(self, share: int) -> Tail:
-        return Int8Tail(self, share)
-
-
-class Int8Tail(Tail):
-    """(float(S) · a_scale) · w_scale, each step rounded to FP32.
-
-    A core has one result per block, so one multiplier does both products in turn: ``tail_interval`` cycles pass until
-    the next core's result may come.
-    """
-
-    def elaborate(self, platform: Any) -> Module:
-        m = Module()
-        half = self.pe.scheme.out == "fp16"
-        m.submodules.convert = convert = IntToFloat(width=SUM, exponent_width=1, stages=CONVERT_STAGES)
-        m.submodules.scale = scale = FloatMultiply(stages=SCALE_STAGES)
-        # The first product takes the number and both scales as they leave the conversion; the second, ``scale.latency``
-        # cycles later, the first one's result and the kept scale of the weights.
-        first = delay(m, self.ctl.valid, convert.latency, name="first")
-        a_scale = delay(m, self.a_scale, convert.latency, name="a_scale", reset_less=True)
-        w_scale = delay(m, self.w_scale, convert.latency, name="w_scale", reset_less=True)
-        kept = Signal.like(self.w_scale, reset_less=True)
-        with m.If(first):
-            m.d.sync += kept.eq(w_scale)
-        second = delay(m, first, scale.latency, name="second")
-        done = delay(m, second, scale.latency, name="done")
-        m.d.comb += [
-            convert.i.eq(self.i),
-            scale.a.eq(Mux(second, scale.o, convert.o)),
-            scale.b.eq(Mux(second, kept, a_scale)),
-        ]
-        if half:
-            m.submodules.half = to_half = FloatToHalf(stages=HALF_STAGES)
-            m.d.comb += to_half.i.eq(scale.o)
-        m.d.comb += [
-            self.o.eq(to_half.o if half else scale.o),
-            self.o_valid.eq(delay(m, done, HALF_STAGES if half else 0, name="o_valid")),
-        ]
-        return m

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 from gemmsmith.schemes.anda import Anda
+from gemmsmith.schemes.ant import Ant
 from gemmsmith.schemes.base import Axis, Cadence, Operand, Part, Scheme, SchemeError
+from gemmsmith.schemes.bitfusion import BitFusion
 from gemmsmith.schemes.dequant import Dequant
 from gemmsmith.schemes.figna import Figna
 from gemmsmith.schemes.fp16 import Fp16
@@ -17,16 +19,18 @@ from gemmsmith.schemes.mixpe import MixPe
 from gemmsmith.schemes.prealigned import Prealigned
 from gemmsmith.schemes.w4a16 import W4A16
 
-FAMILIES: tuple[type[Scheme], ...] = (Fp16, Fp16Dot, FpInt, Int8, Anda, Figna, Ifpu, MixPe, W4A16, Dequant)
+FAMILIES: tuple[type[Scheme], ...] = (Fp16, Fp16Dot, FpInt, Int8, Anda, Figna, Ifpu, MixPe, W4A16, Dequant, BitFusion,
+                                      Ant)
 
-__all__ = ["FAMILIES", "W4A16", "Anda", "Axis", "Cadence", "Dequant", "Figna", "Fp16", "Fp16Dot", "FpInt", "Ifpu",
+__all__ = ["FAMILIES", "W4A16", "Anda", "Ant", "Axis", "BitFusion", "Cadence", "Dequant", "Figna", "Fp16", "Fp16Dot",
+           "FpInt", "Ifpu",
            "Int8", "MixPe", "Operand", "Part", "Prealigned", "Scheme", "SchemeError", "catalog", "parse"]
 
 
 def catalog() -> dict[str, Scheme]:
     """Short name → scheme, for every short name there is."""
     schemes = [Fp16(), Fp16Dot(), FpInt(), Int8(), *(Anda(m=m) for m in range(1, 17)), *Figna.compared(), Ifpu(),
-               *MixPe.named(), *W4A16.compared(), Dequant()]
+               *MixPe.named(), *W4A16.compared(), Dequant(), *BitFusion.compared(), *Ant.named()]
     return {scheme.short: scheme for scheme in schemes}
 
 
@@ -45,5 +49,7 @@ def parse(text: str, **choices: str | int) -> Scheme:
             raise SchemeError(f"no scheme is called {text!r}; there are fp16, fp16-dot4, fp16-int4, int8, "
                               "anda-m1 … anda-m16, figna-m1 … figna-m16, ifpu, "
                               f"{', '.join(s.short for s in (*MixPe.named(), *W4A16.compared(), Dequant()))}, "
+                              f"{', '.join(s.short for s in BitFusion.compared())}, "
+                              f"ant, ant-A-W of {', '.join(Ant.types())}, "
                               "and their canonical names (gemmsmith list)")
     return scheme.replace(**choices)

@@ -5,6 +5,8 @@ A golden model shares schemes and formats with the hardware and nothing else, so
 
 from gemmsmith_sim.golden import (  # noqa: F401  (importing a family registers it)
     anda,
+    ant,
+    bitfusion,
     dequant,
     figna,
     fp16,

@@ -9,7 +9,6 @@ from gemmsmith.schemes import Axis, MixPe, Operand
 from gemmsmith_sim.golden.base import Array, Encoded, Golden, Layout, expect, little_endian, to_fp32, unknown
 from gemmsmith_sim.golden.floats import FP32_SMALLEST_NORMAL
 from gemmsmith_sim.golden.int4 import FP16_SMALLEST_NORMAL, check_range, per_element
-from gemmsmith_sim.golden.int8 import encode_rows, exact_sums, scale_fp32
 from gemmsmith_sim.golden.narrow import (
     LARGEST_FACTOR,
     POW2_CODES,
@@ -20,6 +19,7 @@ from gemmsmith_sim.golden.narrow import (
     scale_values,
 )
 from gemmsmith_sim.golden.prealigned import by_group, lane_words, scaled_sums, small_blocks
+from gemmsmith_sim.golden.rowscaled import encode_rows, exact_sums, scale_fp32
 
 EXACT_TERMS = 512
 """Products are at most 2⁷ · 255, so FP32 sums of this many are exact in any order; of fp4, in halves, as well."""

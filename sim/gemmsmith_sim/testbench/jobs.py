@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,13 +80,15 @@ def largest_k(wanted: int, size: Callable[[int], int], limit: int) -> int:
 
 
 def _in_mode(pe: ProcessingElement, mode: int) -> ProcessingElement | None:
-    """The element as it computes ``mode``: its scheme with one number changed, on the same operands."""
+    """The element as it computes ``mode``: its scheme with one number changed, or another one of those that are
+    compared, on the same operands."""
     options = {option: getattr(pe, option) for option in pe.options}
-    for field in fields(pe.scheme):
-        if type(getattr(pe.scheme, field.name)) is not int:
-            continue
+    numbers = [field.name for field in fields(pe.scheme) if type(getattr(pe.scheme, field.name)) is int]
+    others = [{name: mode} for name in numbers]
+    others += [asdict(other) | {"out": pe.scheme.out} for other in type(pe.scheme).compared()]
+    for choices in others:
         try:
-            changed = for_scheme(pe.scheme.replace(**{field.name: mode}), **options)
+            changed = for_scheme(pe.scheme.replace(**choices), **options)
         except ValueError:
             continue
         if changed.mode == mode and changed.operands == pe.operands:

@@ -51,7 +51,10 @@ def test_canonical_names_are_unique_and_parse_back() -> None:
 def test_catalog_lists_every_short_name() -> None:
     assert list(catalog()) == ["fp16", "fp16-dot4", "fp16-int4", "int8", *(f"anda-m{m}" for m in range(1, 17)),
                                "figna-m8", "figna-m11", "figna-m13", "ifpu",
-                               *(scheme.short for scheme in MixPe.named()), "w4a16", "fp4-a16", "dequant-fp16"]
+                               *(scheme.short for scheme in MixPe.named()), "w4a16", "fp4-a16", "dequant-fp16",
+                               *(f"bitfusion-{pair}" for pair in ("a2w2", "a4w2", "a4w4", "a8w2", "a8w4", "a8w8")),
+                               *("ant" if a == w == "flint" else f"ant-{a}-{w}"
+                                 for a in ("int", "float", "flint", "pot") for w in ("int", "float", "flint", "pot"))]
     for short, scheme in catalog().items():
         assert scheme.short == short
         assert parse(short) == scheme
@@ -78,6 +81,8 @@ def test_parse_overrides_choices_given_as_text() -> None:
     ("figna-m17", {}, r"m of figna must be one of 1\.\.16, not 17"),
     ("int8", {"out": "bf16"}, "out of int8 must be one of fp32, fp16, not 'bf16'"),
     ("int8", {"m": 6}, "int8 has no choice 'm'; it has out"),
+    ("bitfusion-a8w8", {"a": 4}, "a and w of bitfusion must be one of a=2 w=2, .*, a=8 w=8, not a=4 w=8"),
+    ("ant", {"w": "int4"}, "w of ant must be one of int, float, flint, pot, not 'int4'"),
     ("fp16-int4", {"weight_group": 32}, "weight_group of fpint must be one of 64, 128, 256, 512, not 32"),
     ("anda-m6", {"weight_group": "96"}, "weight_group of anda must be one of 64, 128, 256, 512, not 96"),
     ("anda-m6", {"weight_group": "many"}, "weight_group must be a whole number, not 'many'"),

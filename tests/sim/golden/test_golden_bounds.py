@@ -7,7 +7,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gemmsmith.schemes import W4A16, Anda, Dequant, Figna, Fp16, Fp16Dot, FpInt, Ifpu, Int8, MixPe, Prealigned
+from gemmsmith.schemes import (
+    W4A16,
+    Anda,
+    Ant,
+    BitFusion,
+    Dequant,
+    Figna,
+    Fp16,
+    Fp16Dot,
+    FpInt,
+    Ifpu,
+    Int8,
+    MixPe,
+    Prealigned,
+)
 from gemmsmith_sim.golden import for_scheme
 from gemmsmith_sim.golden.w4a16 import align
 
@@ -18,7 +32,7 @@ FP64_UNIT = 2.0**-53
 
 def roundings(scheme: Any, k: int) -> int:
     """Roundings that a term passes at most on its way to the output."""
-    if isinstance(scheme, Int8):
+    if isinstance(scheme, Int8 | BitFusion | Ant):
         return 3
     if isinstance(scheme, Fp16Dot):
         return 1 + 3 * 2 ** (24 - 22)  # three products of a group lose 2^-22 of the largest
@@ -40,7 +54,8 @@ def roundings(scheme: Any, k: int) -> int:
                                     Anda(m=13, weight_group=64), Anda(m=16), Figna(m=11), Ifpu(),
                                     W4A16(guard="exact"), W4A16(w="fp4", lanes=1), Dequant(), MixPe(),
                                     MixPe(zero="zp", group=32, scale="pow2"), MixPe(w="fp4", a=4, group=0),
-                                    MixPe(w="int2", scale="int8"), MixPe(w="ternary"), MixPe(w="binary")],
+                                    MixPe(w="int2", scale="int8"), MixPe(w="ternary"), MixPe(w="binary"),
+                                    *BitFusion.compared(), *Ant.compared()],
                          ids=lambda s: s.short)
 def test_error_bound(scheme: Any, shape: tuple[int, int, int], out: str) -> None:
     """|o − Σ aw| ≤ ((1 + u)^n − 1) · Σ |aw| for n roundings of relative error u, plus float64's own error.

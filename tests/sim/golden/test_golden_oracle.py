@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,22 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 
 from gemmsmith.formats import AndaFormat
-from gemmsmith.schemes import W4A16, Anda, Axis, Dequant, Figna, Fp16, Fp16Dot, FpInt, Ifpu, Int8, MixPe, Prealigned
+from gemmsmith.schemes import (
+    W4A16,
+    Anda,
+    Ant,
+    Axis,
+    BitFusion,
+    Dequant,
+    Figna,
+    Fp16,
+    Fp16Dot,
+    FpInt,
+    Ifpu,
+    Int8,
+    MixPe,
+    Prealigned,
+)
 from gemmsmith_sim.golden import Encoded, for_scheme
 from gemmsmith_sim.golden.floats import FLUSH_BELOW, round_fp16, round_fp32_flush
 from gemmsmith_sim.golden.prealigned import align
@@ -47,7 +63,10 @@ def wanted(a: Encoded, w: Encoded) -> list[list[int]]:
         numbers = [[schemes.fp4_number(code) for code in row] for row in y] if scheme.w == "fp4" else y
         return schemes.w4a16_product(x, numbers, fractions(right["scales"]), lanes=scheme.lanes, group=scheme.group,
                                      guard=None if scheme.guard == "exact" else int(scheme.guard), out=scheme.out)
-    if isinstance(scheme, Int8):
+    if isinstance(scheme, Ant):
+        x = [[schemes.ant_number(code, scheme.a) for code in row] for row in x]
+        y = [[schemes.ant_number(code, scheme.w) for code in row] for row in y]
+    if isinstance(scheme, Int8 | BitFusion | Ant):
         scales = fractions(left["scales"]), fractions(right["scales"])
         return schemes.int8_product(x, scales[0], y, scales[1], out=scheme.out)
     if isinstance(scheme, MixPe):
@@ -90,6 +109,8 @@ CASES = [
                                        (64, "8", 256, "fp32"), (16, "0", 64, "fp16"), (32, "exact", 256, "fp32"))
       for k in (1, 64, 200, 300)),
     *((Int8(out=out), k) for out in ("fp32", "fp16") for k in (1, 3, 16, 1030)),
+    *((scheme.replace(out=out), k) for scheme in (*BitFusion.compared(), *Ant.named())
+      for out, k in (("fp32", 3), ("fp16", 130))),
     *((Anda(m=m, weight_group=group, out=out), k) for m in MS
       for k, group, out in ((1, 64, "fp32"), (64, 64, "fp32"), (200, 128, "fp32"), (449, 256, "fp16"))),
     *((family(m=m, weight_group=group, out=out), k) for family in (Figna, Ifpu) for m in (8, 13, 16)
@@ -105,7 +126,7 @@ def test_product(scheme: Any, k: int) -> None:
 
 @pytest.mark.parametrize("scheme", [Fp16(), Fp16Dot(), FpInt(), Int8(), *(Anda(m=m) for m in MS), Figna(), Ifpu(),
                                     W4A16(), W4A16(w="fp4"), Dequant(), MixPe(), MixPe(w="fp4", scale="pow2"),
-                                    MixPe(w="binary")],
+                                    MixPe(w="binary"), *BitFusion.compared(), *Ant.compared()],
                          ids=lambda s: s.short)
 def test_one_by_one(scheme: Any) -> None:
     golden = for_scheme(scheme)
@@ -256,6 +277,30 @@ def test_quantisers_at_ties(seed: int) -> None:
         assert codes == oracle(row.tolist())[0]
 
 
+@settings(deadline=None, max_examples=60)
+@given(st.sampled_from([8, 4, 2]), nps.arrays(np.float32, (2, 9), elements=st.floats(width=32, allow_nan=False,
+                                                                                   allow_infinity=False)))
+def test_bitfusion_encoding(bits: int, rows: np.ndarray) -> None:
+    arrays = for_scheme(BitFusion(a=bits, w=2)).encode_activations(rows).arrays
+    for row, codes, scale in zip(rows.tolist(), arrays["codes"], arrays["scales"].tolist(), strict=True):
+        assert (codes.tolist(), scale) == schemes.bitfusion_encode(row, bits)
+
+
+@pytest.mark.parametrize("kind", Ant.types())
+def test_ant_encoding(kind: str) -> None:
+    """Random rows, and every number of the type and every tie between two, with a scale of 1."""
+    golden, rng = for_scheme(Ant(a=kind)), np.random.default_rng(0)
+    numbers = sorted({schemes.ant_number(code, kind) for code in range(16)} - ({-8} if kind == "int" else set()))
+    ties = [(x + y) / 2 for x, y in pairwise(numbers)]
+    exact = np.array([[*numbers, *ties, 0.0, -0.0]])
+    for rows in (exact, exact * 3e-3, rng.standard_normal((20, 40)), np.zeros((1, 3)), np.full((1, 2), 1e-44)):
+        encoded = golden.encode_activations(rows)
+        assert not (encoded.arrays["codes"] == 8).any()  # neither a second zero nor −8
+        for row, codes, scale in zip(rows.tolist(), encoded.arrays["codes"].tolist(), encoded.arrays["scales"].tolist(),
+                                     strict=True):
+            assert ([schemes.ant_number(code, kind) for code in codes], scale) == schemes.ant_encode(row, kind)
+
+
 @settings(deadline=None, max_examples=200)
 @given(st.floats(-65519, 65519))
 def test_fp16_encoding(x: float) -> None:
@@ -319,7 +364,7 @@ def test_fp4_weights_are_the_nearest(group: int) -> None:
 
 @pytest.mark.parametrize("scheme", [Fp16(), Fp16Dot(), FpInt(), Int8(), Anda(m=6), Figna(), Ifpu(), W4A16(),
                                     W4A16(w="fp4"), Dequant(), MixPe(), MixPe(zero="zp", scale="int8"),
-                                    MixPe(w="binary", group=0)],
+                                    MixPe(w="binary", group=0), BitFusion(), Ant()],
                          ids=lambda s: s.short)
 @pytest.mark.parametrize("shape", [(300, 600, 65), (1, 70_000, 2), (2, 3, 2100)])
 def test_blocks_do_not_show(scheme: Any, shape: tuple[int, int, int]) -> None:

@@ -12,7 +12,9 @@ from golden_cases import ONE, every_scheme, operand
 from gemmsmith.schemes import (
     W4A16,
     Anda,
+    Ant,
     Axis,
+    BitFusion,
     Cadence,
     Dequant,
     Figna,
@@ -157,6 +159,35 @@ def test_anda_weight_packing(weight_group: int) -> None:
         assert not any(nibbles[k:])
 
 
+@pytest.mark.parametrize("units", [1, 4])
+@pytest.mark.parametrize("scheme", BitFusion.compared(), ids=lambda s: s.short)
+@pytest.mark.parametrize("side", ["a", "w"])
+def test_bitfusion_packing(units: int, scheme: BitFusion, side: str) -> None:
+    """Elements in the order of beats, units and places in the unit's 32 bits."""
+    axis, bits = (Axis.ROW, scheme.a) if side == "a" else (Axis.COLUMN, scheme.w)
+    encoded, (codes, scales) = packed(
+        scheme, axis, (3, 37), operand(f"{side}_codes", 32 * units),
+        operand(f"{side}_scale", 32, Cadence.BLOCK, part=Part.TAIL))
+    products = 64 // scheme.a // scheme.w
+    for row in range(3):
+        found = [field(field(word, unit, 32), place, bits, signed=True)
+                 for word in codes[row] for unit in range(units) for place in range(products)]
+        assert found == [*encoded.arrays["codes"][row], *[0] * (-37 % (16 * units))]
+        assert all(field(word, unit, 32) < 1 << bits * products for word in codes[row] for unit in range(units))
+    assert scales == encoded.arrays["scales"].view(np.uint32)[:, None].tolist()
+
+
+@pytest.mark.parametrize("lanes", [1, 4, 16])
+@pytest.mark.parametrize("side", ["a", "w"])
+def test_ant_packing(lanes: int, side: str) -> None:
+    axis = Axis.ROW if side == "a" else Axis.COLUMN
+    encoded, (codes,) = packed(Ant(), axis, (3, 21), operand(f"{side}_codes", 4 * lanes))
+    for row in range(3):
+        found = [field(word, lane, 4) for word in codes[row] for lane in range(lanes)]
+        assert found == [*encoded.arrays["codes"][row], *[0] * (-21 % lanes)]
+
+
+
 @pytest.mark.parametrize(("m", "lanes"), [(13, 16), (8, 64), (1, 1), (16, 2)])
 def test_figna_packing(m: int, lanes: int) -> None:
     k, beats = 150, 3 * 64 // lanes
@@ -247,6 +278,7 @@ def test_pack_takes_the_matrix_s_own_operands_only() -> None:
     (W4A16(), operand("a_codes", 255)), (W4A16(), operand("w_codes", 60)),
     (Int8(), operand("a_codes", 12)), (Int8(), operand("a_scale", 16, Cadence.BLOCK)),
     (Anda(), operand("a_plane", 32)), (Anda(), operand("a_exponent", 8)), (Anda(), operand("w_codes", 128)),
+    (BitFusion(), operand("a_codes", 40)), (Ant(), operand("w_codes", 6)),
     (Anda(), operand("w_scale", 32)), (Figna(m=11), operand("a_codes", 14)), (Figna(m=11), operand("a_codes", 36)),
     (Figna(), operand("w_codes", 6)), (Ifpu(), operand("a_codes", 512, Cadence.GROUP)),
     (Ifpu(), operand("w_plane", 32)), (MixPe(), operand("a_codes", 12)), (MixPe(), operand("w_codes", 24)),

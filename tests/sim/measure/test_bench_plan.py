@@ -110,7 +110,10 @@ def test_jobs_only_need_each_other():
 def test_default_units_are_of_every_family():
     assert [unit.text for unit in default_units("core")] == [
         "fp16", "fp16-dot4", "fp16-int4", "int8", *(f"anda-m{m}" for m in range(4, 14)),
-        "figna-m8", "figna-m11", "figna-m13", "ifpu", "w8a8", "w4a8", "w2a8", "ternary-a8", "binary-a8", "w4a4"]
+        "figna-m8", "figna-m11", "figna-m13", "ifpu", "w8a8", "w4a8", "w2a8", "ternary-a8", "binary-a8", "w4a4",
+        "w4a16", "fp4-a16", "dequant-fp16",
+        *(f"bitfusion-{pair}" for pair in ("a2w2", "a4w2", "a4w4", "a8w2", "a8w4", "a8w8")),
+        "ant-int-int", "ant", "ant-pot-pot"]
 
 
 def test_throughput_and_latency():

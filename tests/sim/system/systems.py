@@ -34,17 +34,23 @@ BUILDS = {
              "zero": "zp"},
     "ternary-a8": {"rows": "2", "cols": "2", "axi_data_width": "64", "buffer_k": "64", "lanes": "8", "group": "64",
                    "scale": "pow2"},
+    "bitfusion-a8w8": {"rows": "2", "cols": "2", "axi_data_width": "128", "buffer_k": "64", "units": "2"},
+    "ant": {"rows": "2", "cols": "2", "axi_data_width": "64", "buffer_k": "64", "lanes": "8", "bits": "8"},
 }
-MODES = {"fp16": ("fp16",), "fp16-dot4": ("fp16-dot4",), "fp16-int4": ("fp16-int4",),
-         "int8": ("int8",), "anda-m6": ("anda-m6", "anda-m1", "anda-m8", "anda-m3"),
-         "figna-m11": ("figna-m11",), "w4a16": ("w4a16",), "dequant-fp16": ("dequant-fp16",),
-         "ifpu": ("ifpu",)}
-"""Schemes that run on a build."""
+MODES = {"anda-m6": ("anda-m6", "anda-m1", "anda-m8", "anda-m3"),
+         "bitfusion-a8w8": ("bitfusion-a8w8", "bitfusion-a2w2", "bitfusion-a4w4", "bitfusion-a8w4"),
+         "ant": ("ant", "ant-int-int", "ant-float-pot")}
+"""Schemes that run on a build, if there are several."""
 
 
 @cache
 def config_of(build: str) -> BuildConfig:
     return BuildConfig.resolve(build, BUILDS[build])
+
+
+def modes(build: str) -> tuple[str, ...]:
+    """Schemes that run on a build."""
+    return MODES.get(build, (config_of(build).scheme,))
 
 
 @cache

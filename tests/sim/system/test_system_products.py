@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from systems import BUILDS, MODES, bits, check_product, operands, system
+from systems import BUILDS, bits, check_product, modes, operands, system
 
 from gemmsmith.schemes import Fp16, parse
 from gemmsmith_sim.backends.memory import MemoryTiming
@@ -20,8 +20,8 @@ SIZES = [*SMALL, (1, 9, 64), (5, 4, 65), (2, 2, 300), (7, 5, 129), (16, 8, 512)]
 def test_verilator(build, stall):
     rng = np.random.default_rng(11)
     with system("verilator", build, MemoryTiming(stall=stall, read_latency=12)) as driver:
-        for i, size in enumerate(SIZES * len(MODES[build])):
-            check_product(driver, MODES[build][i % len(MODES[build])], rng, size)
+        for i, size in enumerate(SIZES * len(modes(build))):
+            check_product(driver, modes(build)[i % len(modes(build))], rng, size)
         assert driver.total.bytes_written == 4 * driver.outputs
 
 
@@ -30,14 +30,14 @@ def test_pysim(build):
     rng = np.random.default_rng(12)
     with system("pysim", build, MemoryTiming(stall=0.2)) as driver:
         for size in SMALL:
-            check_product(driver, MODES[build][-1], rng, size)
+            check_product(driver, modes(build)[-1], rng, size)
 
 
 @pytest.mark.parametrize("build", BUILDS)
 def test_weights_stay_where_they_are(build):
     """Weights are placed once and used by several products, with activations of different M."""
     rng = np.random.default_rng(13)
-    _, w = operands(build, rng, 1, 6, 130)
+    _, w = operands(modes(build)[0], rng, 1, 6, 130)
     golden = for_scheme(w.scheme)
     with system("verilator", build) as driver:
         placed = driver.load_weights(w)
@@ -58,7 +58,7 @@ def test_tensors_of_a_real_model(build):
 
     model = Llama(checkpoint.load(None), Recording())
     model.forward(np.frombuffer(b"First Citizen:\nBefore we", np.uint8).astype(np.int64))
-    golden = for_scheme(parse(build))
+    golden = for_scheme(parse(modes(build)[0]))
     with system("verilator", build) as driver:
         for x, weight in (recorded[1], recorded[6]):  # k and down of the first layer
             a, w = golden.encode_activations(x[-3:]), golden.encode_weights(np.asarray(weight)[:24])

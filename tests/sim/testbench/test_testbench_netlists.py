@@ -12,20 +12,17 @@ ELEMENTS = {
     "fp16": {},
     "figna-m8": {"lanes": "2"},
     "w4a8": {"lanes": "2", "zero": "zp", "group": "32"},
-    "ternary-a8": {"lanes": "4", "group": "32"},
     "w4a16": {"lanes": "2", "group": "32"},
+    "ant": {"lanes": "2"},
 }
-LATER = ("ternary-a8",)
-"""Units whose netlists only the long tier simulates."""
+SLOW = {"bitfusion-a8w8": {"units": "1"}, "ifpu": {}, "ternary-a8": {"lanes": "4", "group": "32"}}
 
 
 @pytest.mark.parametrize("target", ["ecp5", pytest.param("ice40", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("scheme", [
-    *(pytest.param(scheme, marks=pytest.mark.slow if scheme in LATER else ()) for scheme in ELEMENTS),
-    pytest.param("ifpu", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("scheme", [*ELEMENTS, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
 def test_mapped_netlist_equals_golden(scheme, target, tmp_path):
     require("verilator")
-    bench = BenchDirectory(tmp_path, scheme, level="pe", name="unit", **ELEMENTS.get(scheme, {}))
+    bench = BenchDirectory(tmp_path, scheme, level="pe", name="unit", **(ELEMENTS | SLOW)[scheme])
     result = synthesize([bench.rtl], bench.name, target, dsp=False)
     assert result.luts > 300
     assert result.ffs > 100
@@ -36,6 +33,9 @@ def test_mapped_netlist_equals_golden(scheme, target, tmp_path):
 
 
 VARIANTS = [
+    ("bitfusion-a4w4", {"units": "2"}),
+    pytest.param("ant", {"lanes": "4"}, marks=pytest.mark.slow),
+    pytest.param("ant-pot-pot", {"lanes": "2"}, marks=pytest.mark.slow),
     pytest.param("figna-m8", {"lanes": "4"}, marks=pytest.mark.slow),
     pytest.param("ifpu", {"m": "2", "stages": "3"}, marks=pytest.mark.slow),
     ("anda-m4", {"m_max": "4", "stages": "3"}),

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import bisect
 import itertools
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
@@ -56,6 +57,10 @@ class _Bit(NamedTuple):
     value: Value
 
 
+_serials: WeakKeyDictionary[Module, dict[str, Iterator[int]]] = WeakKeyDictionary()
+"""Names of a module's adders go on where those of another sum in it ended."""
+
+
 class _Columns:
     """Bits to be added, by weight. ``name`` begins the adders' names."""
 
@@ -63,7 +68,7 @@ class _Columns:
         self._m = m
         self._name = name
         self._columns: list[list[_Bit]] = [[] for _ in range(width)]
-        self._serial = itertools.count()
+        self._serial = _serials.setdefault(m, {}).setdefault(name, itertools.count())
 
     def add(self, weight: int, value: Value, *, time: int = 0, inverted: bool = False) -> None:
         """Bits beyond the last column are dropped."""
@@ -211,3 +216,15 @@ def sum_rows(m: Module, rows: Sequence[portable.Row], width: int) -> Value:
             columns.add(weight, Const(1, 1))
     low, high = columns.two_rows()
     return (low + high)[:width]
+
+
+@variant("fused_sum", "asic")
+def fused_sum(m: Module, low: Value, high: Value, fused: Value, shift: int, width: int) -> Value:
+    chosen = Mux(fused, portable.fitted((shift, high), width), portable.fitted((0, high), width))
+    columns = _Columns(m, width)
+    for name, row in (("low", portable.fitted((0, low), width)), ("chosen", chosen)):
+        bits = Signal(width, name=name)
+        m.d.comb += bits.eq(row)
+        for weight, bit in enumerate(bits):
+            columns.add(weight, bit)
+    return columns.total().as_signed()

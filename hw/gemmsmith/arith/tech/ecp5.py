@@ -147,3 +147,7 @@ def shift_left(m: Module, word: Value, distance: Value, unit: int) -> Value:
         copies.append(Cat(Const(0, k * unit), copy, copy[-1].replicate((3 - k) * unit)))
     return portable.stage(m, (copies[0] | copies[1] | copies[2] | copies[3]).as_signed(), registered=True,
                           name=f"left_{unit}")
+@variant("fused_sum", "ecp5")
+def fused_sum(m: Module, low: Value, high: Value, fused: Value, shift: int, width: int) -> Value:
+    low, high, shifted = (portable.fitted((place, row), width) for place, row in ((0, low), (0, high), (shift, high)))
+    return chain(m, [Bit(CHOSEN, a, fused, c, d) for a, c, d in zip(low, shifted, high, strict=True)]).as_signed()

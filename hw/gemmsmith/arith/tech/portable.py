@@ -86,6 +86,12 @@ def weigh(m: Module, low: Value, high: Value, minus: Value) -> Value:
     return Cat(low[0], leaf("accumulate")(m, above, Const(0, 1), high, minus)).as_signed()
 
 
+@variant("fused_sum")
+def fused_sum(m: Module, low: Value, high: Value, fused: Value, shift: int, width: int) -> Value:
+    """low + (high · 2^shift if fused else high) of signed words; signed of ``width`` bits (wraps), combinational."""
+    return fitted((0, low + Mux(fused, Cat(Const(0, shift), high).as_signed(), high)), width).as_signed()
+
+
 Row = tuple[int, Value]
 """A summand: ``(place, value)`` is value · 2^place, of a signed value."""
 
