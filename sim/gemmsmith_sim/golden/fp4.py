@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gemmsmith_sim.golden.base import Array, EncodeError, pad_k
-from gemmsmith_sim.golden.int4 import FP16_SMALLEST_NORMAL
+from gemmsmith_sim.golden.base import Array
+from gemmsmith_sim.golden.int4 import scaled
 
 HALVES = np.array([0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12], np.int8)
 """Twice the value of every code."""
@@ -22,22 +22,13 @@ def encode_fp4(values: Array, *, group: int) -> dict[str, Array]:
     Gives ``codes``, uint8 (rows, K), and ``scales``, float16 (rows, ⌈K/group⌉). Raises ``EncodeError`` for a group
     whose scale is beyond FP16.
     """
-    with np.errstate(over="ignore", under="ignore"):
-        groups = pad_k(values.astype(np.float32), group).reshape(len(values), -1, group)
-        scales = (np.abs(groups).max(axis=2) / np.float32(LARGEST)).astype(np.float16)
-    if np.isinf(scales).any():
-        row, index = np.argwhere(np.isinf(scales))[0]
-        raise EncodeError(f"weights: row {row}, columns from {index * group}: "
-                          "a sixth of the group's largest magnitude is beyond the largest FP16, 65504")
-    scales = np.where(groups.any(axis=2), np.maximum(scales, FP16_SMALLEST_NORMAL), np.float16(1))
-    with np.errstate(under="ignore"):
-        quotients = groups / scales.astype(np.float32)[:, :, None]
+    quotients, scales = scaled(values, group=group, largest=LARGEST, part="sixth")
     magnitudes = np.abs(quotients)
     codes = np.zeros(magnitudes.shape, np.uint8)
     for k, midpoint in enumerate(MIDPOINTS):
         codes += magnitudes >= midpoint if k % 2 else magnitudes > midpoint
     codes |= ((quotients < 0) & (codes > 0)).astype(np.uint8) << 3
-    return {"codes": codes.reshape(len(values), -1)[:, : values.shape[1]], "scales": scales}
+    return {"codes": codes, "scales": scales}
 
 
 def fp4_halves(codes: NDArray[np.uint8]) -> NDArray[np.int8]:

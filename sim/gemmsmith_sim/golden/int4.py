@@ -17,18 +17,28 @@ def encode_int4(values: Array, *, group: int) -> dict[str, Array]:
     Gives ``codes``, int8 (rows, K), and ``scales``, float16 (rows, ⌈K/group⌉). Raises ``EncodeError`` for a group
     whose scale is beyond FP16.
     """
+    quotients, scales = scaled(values, group=group, largest=LARGEST_CODE, part="seventh")
+    codes = np.clip(np.rint(quotients), SMALLEST_CODE, LARGEST_CODE).astype(np.int8)
+    return {"codes": codes, "scales": scales}
+
+
+def scaled(values: Array, *, group: int, largest: int, part: str) -> tuple[Array, Array]:
+    """``values`` (rows, K) divided by the scales of their groups, and these, float16 (rows, ⌈K/group⌉): FP16(absmax /
+    largest), 1 for a group of zeros, at least the smallest normal number. Both divisions are in float32.
+
+    Raises ``EncodeError``, which says what ``part`` of the largest value it is, for a scale beyond FP16.
+    """
     with np.errstate(over="ignore", under="ignore"):
         groups = pad_k(values.astype(np.float32), group).reshape(len(values), -1, group)
-        scales = (np.abs(groups).max(axis=2) / np.float32(LARGEST_CODE)).astype(np.float16)
+        scales = (np.abs(groups).max(axis=2) / np.float32(largest)).astype(np.float16)
     if np.isinf(scales).any():
         row, index = np.argwhere(np.isinf(scales))[0]
         raise EncodeError(f"weights: row {row}, columns from {index * group}: "
-                          "a seventh of the group's largest magnitude is beyond the largest FP16, 65504")
+                          f"a {part} of the group's largest magnitude is beyond the largest FP16, 65504")
     scales = np.where(groups.any(axis=2), np.maximum(scales, FP16_SMALLEST_NORMAL), np.float16(1))
     with np.errstate(under="ignore"):
-        quotients = np.rint(groups / scales.astype(np.float32)[:, :, None])
-    codes = np.clip(quotients, SMALLEST_CODE, LARGEST_CODE).astype(np.int8)
-    return {"codes": codes.reshape(len(values), -1)[:, : values.shape[1]], "scales": scales}
+        quotients = groups / scales.astype(np.float32)[:, :, None]
+    return quotients.reshape(len(values), -1)[:, : values.shape[1]], scales
 
 
 def check_int4(codes: NDArray[np.int8], scales: NDArray[np.float16], *, family: str) -> None:
