@@ -34,8 +34,8 @@ def pack(words: Sequence[Value], field: int) -> Value:
 def split(packed: Value, field: int, count: int) -> list[tuple[Value, Value]]:
     """Fields of Σ word_j · 2^(field · j), lowest first, each with the bit that it lent the one below.
 
-    word_j = field_j + bit_j, modulo 2^field, for all signed words of ``field`` bits but −2^(field − 1), which no product
-    is. ``packed`` has field · count bits.
+    word_j = field_j + bit_j, modulo 2^field, for all signed words of ``field`` bits but −2^(field − 1), which no
+    product is. ``packed`` has field · count bits.
     """
     fields = [packed[field * j:field * (j + 1)].as_signed() for j in range(count)]
     return list(zip(fields, [Const(0, 1), *(lower[-1] for lower in fields[:-1])], strict=True))
