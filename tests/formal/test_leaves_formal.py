@@ -5,7 +5,7 @@ The cells of the technology are those of Yosys' own models, in which nothing of 
 
 import pytest
 from amaranth.hdl import Module, Signal, signed
-from prover import CELLS, prove_always
+from prover import CELLS, FPGAS, prove_always
 
 from gemmsmith.arith.tech import leaf, targeting
 
@@ -30,7 +30,7 @@ def prove_equal(target, folder, build, *, latency=0, plain=False):
     prove_always(m, list(inputs.values()), equal, folder, target="generic" if plain else target, latency=latency)
 
 
-@pytest.mark.parametrize("target", ["ecp5"])
+@pytest.mark.parametrize("target", FPGAS)
 @pytest.mark.parametrize(("count", "width", "cuts"), [
     (2, 1, ()), (2, 4, (1,)), (2, 8, ()), (3, 4, ()), (4, 4, (1, 2)), (5, 3, (2,)), (6, 2, ()), (7, 2, (1, 3)),
     (8, 4, ()), (8, 4, (1, 2, 3)),
@@ -43,7 +43,7 @@ def test_gated_sum(target, count, width, cuts, tmp_path):
     prove_equal(target, tmp_path, build, latency=len(cuts))
 
 
-@pytest.mark.parametrize("target", ["ecp5"])
+@pytest.mark.parametrize("target", FPGAS)
 @pytest.mark.parametrize("negative", [False, True])
 @pytest.mark.parametrize("width", [1, 5, 8])
 def test_gated_pair(target, width, negative, tmp_path):
@@ -53,7 +53,7 @@ def test_gated_pair(target, width, negative, tmp_path):
     prove_equal(target, tmp_path, build)
 
 
-@pytest.mark.parametrize("target", ["ecp5"])
+@pytest.mark.parametrize("target", FPGAS)
 @pytest.mark.parametrize("subtracts", [False, True])
 @pytest.mark.parametrize(("kept", "x"), [(1, 1), (4, 4), (11, 10), (32, 20)])
 def test_accumulate(target, kept, x, subtracts, tmp_path):

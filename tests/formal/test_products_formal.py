@@ -2,7 +2,7 @@
 
 import pytest
 from amaranth.hdl import Module, Signal, signed, unsigned
-from prover import prove_always
+from prover import FPGAS, prove_always
 
 from gemmsmith.arith.digits import DigitAccumulator, DigitLayout, DigitRecoder
 from gemmsmith.arith.dot import PlaneDot
@@ -33,7 +33,7 @@ def test_planes(a_width, w_width, tmp_path):
     prove_planes(tmp_path, "generic", a_width, w_width)
 
 
-@pytest.mark.parametrize("target", ["ecp5"])
+@pytest.mark.parametrize("target", FPGAS)
 @pytest.mark.parametrize(("a_width", "w_width"), sizes(2, 4, 8))
 def test_planes_of_a_technology(a_width, w_width, target, tmp_path):
     prove_planes(tmp_path, target, a_width, w_width)

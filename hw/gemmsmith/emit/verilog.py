@@ -78,7 +78,13 @@ def _rtlil(module: str, component: Any, names: dict[str, dict[str, str]]) -> str
     # Module names of submodules come out as `top.sub`; plain identifiers need no escapes in Verilog.
     return re.sub(rf"^(module|  cell) \\({module}(?:\.[\w$]+)+)",
                   lambda m: f"{m[1]} \\{re.sub(r'[.$]', '_', m[2])}",
-                  "\nend\n".join(map(_without_field_aliases, text.split("\nend\n"))), flags=re.MULTILINE)
+                  _unsigned("\nend\n".join(map(_without_field_aliases, text.split("\nend\n")))), flags=re.MULTILINE)
+
+
+def _unsigned(text: str) -> str:
+    """RTLIL without the signs of wires. Its operators carry their own, and a tool that knows no model of a vendor's
+    cell yet reads bits of a signed wire at its ports in another way: Yosys 0.70 then loses modules."""
+    return re.sub(r"^(  wire width \d+(?: \w+ \d+)?) +signed ", r"\1 ", text, flags=re.MULTILINE)
 
 
 def _net_names(name_map: Any) -> dict[str, str]:

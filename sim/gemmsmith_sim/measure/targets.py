@@ -169,7 +169,7 @@ TARGETS = {
             dsp_off="-nodsp",
             flatten_on="-flatten",
             cells={
-                "luts": ("LUT[1-6]",),
+                "luts": ("LUT[1-6]", "LUT6_2", "INV"),
                 "carries": ("CARRY4", "CARRY8"),
                 "ffs": ("FD[RSCP]E", "FD[RSCP]E_1"),
                 "dsps": ("DSP48E2",),

@@ -57,17 +57,31 @@ VARIANTS = [
 
 @pytest.mark.parametrize(("scheme", "options"), VARIANTS)
 @pytest.mark.parametrize("mapped", [False, True])
-def test_leaves_of_a_technology_equal_golden(scheme, options, mapped, tmp_path):
+def test_leaves_of_ecp5_equal_golden(scheme, options, mapped, tmp_path):
+    _equals_golden("ecp5", ("CCU2C",), scheme, options, mapped, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("scheme", "options"), [
+    ("anda-m4", {"m_max": "4"}), ("anda-m5", {"m_max": "6", "stages": "3", "planes": "2"}), ("ifpu", {"stages": "6"}),
+    ("int8", {"lanes": "1"}), ("int8", {"lanes": "16"})])
+@pytest.mark.parametrize("mapped", [False, True])
+@pytest.mark.parametrize(("target", "cells"), [("xcup", ("LUT6_2", "CARRY4")), ("ice40", ("SB_LUT4", "SB_CARRY"))])
+def test_leaves_of_other_technologies_equal_golden(target, cells, scheme, options, mapped, tmp_path):
+    _equals_golden(target, cells, scheme, options, mapped, tmp_path)
+
+
+def _equals_golden(target, cells, scheme, options, mapped, tmp_path):
     """As written, with the models of the technology's cells, and after synthesis."""
     require("verilator")
-    bench = BenchDirectory(tmp_path, scheme, level="pe", name="unit", target="ecp5", **options)
+    bench = BenchDirectory(tmp_path, scheme, level="pe", name="unit", target=target, **options)
     text = bench.rtl.read_text()
-    assert text.count("CCU2C") > 20
+    assert all(text.count(f"{cell} ") > 10 for cell in cells)
     if mapped:
-        result = synthesize([bench.rtl], bench.name, "ecp5", dsp=False)
+        result = synthesize([bench.rtl], bench.name, target, dsp=False)
         bench.rtl.write_text("".join(path.read_text() for path in netlist_verilog(result)))
     else:
-        bench.rtl.write_text(text + cell_models("ecp5", ["CCU2C"]))
+        bench.rtl.write_text(text + cell_models(target, cells))
     run = bench.run("verilator")
     assert run.succeeded, run.log[-2000:]
     assert "PASS" in run.log

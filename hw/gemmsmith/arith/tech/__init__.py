@@ -11,7 +11,7 @@ rest of ``arith`` and processing elements ask for a leaf by name; the build's ta
 Resolution happens during elaboration, so the block must enclose it.
 """
 
-from gemmsmith.arith.tech import asic, ecp5, portable  # importing them registers their leaves
+from gemmsmith.arith.tech import asic, ecp5, ice40, portable, xilinx  # importing them registers their leaves
 from gemmsmith.arith.tech.registry import TARGETS, leaf, targeting, variant
 
-__all__ = ["TARGETS", "asic", "ecp5", "leaf", "portable", "targeting", "variant"]
+__all__ = ["TARGETS", "asic", "ecp5", "ice40", "leaf", "portable", "targeting", "variant", "xilinx"]
