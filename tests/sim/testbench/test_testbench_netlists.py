@@ -44,7 +44,7 @@ VARIANTS = [
     pytest.param("fp16-int4", {"weight_group": "64"}, marks=pytest.mark.slow),
     pytest.param("anda-m5", {"m_max": "6", "stages": "3", "planes": "2"}, marks=pytest.mark.slow),
     pytest.param("dequant-fp16", {"group": "32"}, marks=pytest.mark.slow),
-    ("fp4-a16", {"lanes": "4", "group": "32", "guard": "8"}),
+    pytest.param("fp4-a16", {"lanes": "4", "group": "32", "guard": "8"}, marks=pytest.mark.slow),
     pytest.param("w4a16", {"lanes": "4", "group": "32", "guard": "exact"}, marks=pytest.mark.slow),
     pytest.param("int8", {"lanes": "1"}, marks=pytest.mark.slow),
     pytest.param("int8", {"lanes": "4"}, marks=pytest.mark.slow),
