@@ -43,6 +43,17 @@ def test_gated_sum(target, count, width, cuts, tmp_path):
     prove_equal(target, tmp_path, build, latency=len(cuts))
 
 
+@pytest.mark.parametrize("target", ["ecp5"])
+@pytest.mark.parametrize(("count", "width", "cuts"), [
+    (2, 1, ()), (2, 4, (1,)), (3, 4, ()), (4, 4, (1, 2)), (5, 3, (2,)), (8, 3, (1, 2, 3))])
+def test_ternary_sum(target, count, width, cuts, tmp_path):
+    def build(m, signal):
+        words = [signal(signed(width), f"word_{i}") for i in range(count)]
+        return leaf("ternary_sum")(m, words, signal(count, "present"), signal(count, "negative"), cuts)
+
+    prove_equal(target, tmp_path, build, latency=len(cuts))
+
+
 @pytest.mark.parametrize("target", FPGAS)
 @pytest.mark.parametrize("negative", [False, True])
 @pytest.mark.parametrize("width", [1, 5, 8])

@@ -9,7 +9,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from gemmsmith.arith.planes import PlaneCombine
-from gemmsmith.arith.sum import GatedSum, levels
+from gemmsmith.arith.sum import GatedSum, check_tree, levels
 from gemmsmith.arith.tech import leaf
 from gemmsmith.arith.tech.portable import balanced_sum, stage
 
@@ -83,6 +83,45 @@ class PlaneDot(wiring.Component):
             gates = Value.cast(self.w[0])[2 * k:2 * k + 2]
             pair = leaf("gated_pair")(m, self.a[0], gates, self.twos_complement and 2 * k + 2 == self.w_width)
             m.d.comb += combine.i[k].eq(stage(m, pair, registered=True, name=f"pair_{k}"))
+
+
+class TernaryDot(wiring.Component):
+    """Dot product Σ a_i · w_i with w of −1, 0, 1, less the number of −1 among them: a word is complemented to be
+    subtracted, and the ones that make negatives of complements are left to be counted where weights enter, once for all
+    dot products with the same weights.
+
+    Latency ``levels(lanes)`` cycles, one dot product a cycle.
+
+    Parameters
+    ----------
+    lanes: products per dot product, at least 1. a_width: bits of an activation, at least 1.
+
+    Members
+    -------
+    a: In(ArrayLayout(signed(a_width), lanes)). w: In(ArrayLayout(2, lanes)), two's complement.
+    o: Out(signed(a_width + levels(lanes))).
+
+    Raises
+    ------
+    ValueError if an argument is below 1.
+    """
+
+    def __init__(self, *, lanes: int, a_width: int):
+        self.cuts = check_tree(lanes, a_width, None)
+        self.lanes = lanes
+        super().__init__({"a": In(data.ArrayLayout(signed(a_width), lanes)), "w": In(data.ArrayLayout(2, lanes)),
+                          "o": Out(signed(a_width + levels(lanes)))})
+
+    @property
+    def latency(self) -> int:
+        return len(self.cuts)
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        lanes = range(self.lanes)
+        present, negative = (Cat(self.w[lane][b] for lane in lanes) for b in (0, 1))
+        m.d.comb += self.o.eq(leaf("ternary_sum")(m, [self.a[lane] for lane in lanes], present, negative, self.cuts))
+        return m
 
 
 class ProductDot(wiring.Component):

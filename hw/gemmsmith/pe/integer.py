@@ -8,7 +8,7 @@ from typing import Any
 from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
 
 from gemmsmith.arith.digits import DigitAccumulator, DigitLayout, DigitRecoder
-from gemmsmith.arith.dot import PlaneDot, ProductDot
+from gemmsmith.arith.dot import PlaneDot, ProductDot, TernaryDot
 from gemmsmith.arith.sum import delay, invert_signs, levels
 from gemmsmith.arith.tech import leaf
 from gemmsmith.pe.base import Core, Edge, ProcessingElement
@@ -70,6 +70,11 @@ class IntegerDot:
         return not (self.pipelined or self.multiplier)
 
     @property
+    def lacks_ones(self) -> bool:
+        """Whether sums lack a one for every weight of −1: see ``TernaryDot``."""
+        return self.ternary and not (self.recoded or self.multiplier)
+
+    @property
     def row_payload(self) -> int:
         return self.a_width * self.lanes
 
@@ -83,7 +88,9 @@ class IntegerDot:
     def core_latency(self) -> int:
         if self.multiplier:
             return ProductDot.latency + 1
-        return levels(self.lanes) + levels(self.w_width) + 1 if self.pipelined else DigitAccumulator.latency
+        if self.recoded:
+            return DigitAccumulator.latency
+        return levels(self.lanes) + (0 if self.lacks_ones else levels(self.w_width)) + 1
 
 
 class IntegerElement(ProcessingElement):
@@ -120,7 +127,7 @@ class IntegerElement(ProcessingElement):
 def column_word(m: Module, dot: IntegerDot, weights: list[Value]) -> Value:
     """A beat's weights, ``w_width`` bits per lane, as the cores take them: complements, or digits."""
     if not dot.recoded:
-        return ~Cat(weights)
+        return Cat(weights) if dot.lacks_ones else ~Cat(weights)
     m.submodules.recoder = recoder = DigitRecoder(lanes=dot.lanes, layout=dot.digits)
     for lane, weight in enumerate(weights):
         m.d.comb += recoder.w[lane].eq(weight.as_signed() if dot.w_width > 1 else weight)
@@ -162,18 +169,26 @@ class StagedCore(Core):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         shape = self.pe.dot
-        sizes = {"lanes": shape.lanes, "a_width": shape.a_width, "w_width": shape.w_width}
-        dot = ProductDot(**sizes) if shape.multiplier else PlaneDot(**sizes, twos_complement=shape.w_width > 1)
-        m.submodules.dot = dot
+        m.submodules.dot = dot = self._dot()
         total = Signal(signed(shape.result_width), reset_less=True)
         # Beats take effect in their order, and the first one clears: even ``valid`` needs no reset.
         valid = delay(m, self.ctl.valid, dot.latency, name="valid", reset_less=True)
         first = delay(m, self.ctl.first, dot.latency, name="first", reset_less=True)
-        m.d.comb += [dot.a.eq(invert_signs(self.a, shape.a_width)), dot.w.eq(~self.w), self.o.eq(total)]
+        m.d.comb += [dot.a.eq(invert_signs(self.a, shape.a_width)), dot.w.eq(self.w if shape.lacks_ones else ~self.w),
+                     self.o.eq(total)]
         following = leaf("accumulate")(m, total, first, dot.o)
         with m.If(valid):
             m.d.sync += total.eq(following)
         return m
+
+    def _dot(self) -> PlaneDot | ProductDot | TernaryDot:
+        shape = self.pe.dot
+        sizes = {"lanes": shape.lanes, "a_width": shape.a_width}
+        if shape.lacks_ones:
+            return TernaryDot(**sizes)
+        if shape.multiplier:
+            return ProductDot(**sizes, w_width=shape.w_width)
+        return PlaneDot(**sizes, w_width=shape.w_width, twos_complement=shape.w_width > 1)
 
 
 class DigitCore(Core):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from amaranth.hdl import Cat, Module, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
 from amaranth.lib.memory import Memory
 
 from gemmsmith.arith.dequantise import SCALE_WIDTHS, STAGES, Dequantise, dequantise_latency
@@ -15,7 +15,7 @@ from gemmsmith.arith.float_totals import LOOPS, TAIL_LOOP, FloatTotals, check_lo
 from gemmsmith.arith.fp4 import INTEGER, fp4_integer
 from gemmsmith.arith.sum import GatedSum, cuts, delay, levels
 from gemmsmith.arith.tech import leaf
-from gemmsmith.arith.tech.portable import stage
+from gemmsmith.arith.tech.portable import balanced_sum, stage
 from gemmsmith.pe.base import Edge, Tail
 from gemmsmith.pe.integer import STRUCTURES, IntegerDot, IntegerEdge, IntegerElement
 from gemmsmith.schemes import Axis, Cadence, MixPe, Operand, Part
@@ -63,6 +63,8 @@ class MixPeElement(IntegerElement):
         self.result = Cadence.GROUP if scheme.group else Cadence.BLOCK
         if scheme.zero == "zp" or scheme.w == "binary":
             self.row_side = scheme.a + levels(scheme.group) if scheme.group else SUM
+        if self.dot.lacks_ones:
+            self.column_side = levels(scheme.group) + 1 if scheme.group else SUM
         self.operands = tuple(self._operands())
         self.tail_latency = sum(Latencies.of(self))
 
@@ -119,31 +121,37 @@ class MixPeElement(IntegerElement):
 
 
 class MixPeEdge(IntegerEdge):
-    """Row edge: also sums a result's activations. Column edge: makes integers of codes."""
+    """Row edge: also sums a result's activations. Column edge: makes integers of codes, and counts the ones that sums
+    lack."""
 
     pe: MixPeElement
 
     def elaborate(self, platform: Any) -> Module:
         m = super().elaborate(platform)
+        dot = self.pe.dot
         if self.axis is Axis.ROW and self.pe.row_side:
-            self._add_side(m)
+            waits = dot.core_latency - 1
+            registered = min(waits, levels(dot.lanes))
+            m.submodules.beat = beat = GatedSum(count=dot.lanes, width=dot.a_width,
+                                                cuts=cuts(levels(dot.lanes), registered))
+            codes = Signal(dot.row_payload, name="held_codes", reset_less=True)
+            with m.If(self.ctl.valid):
+                m.d.sync += codes.eq(self.a_codes)
+            m.d.comb += [beat.words.eq(codes), beat.gates.eq(~0)]
+            self._add_side(m, beat.o, registered)
+        if self.axis is Axis.COLUMN and self.pe.column_side:
+            minus = balanced_sum([self.o[2 * lane + 1] for lane in range(dot.lanes)])
+            self._add_side(m, Cat(minus, Const(0, 1)).as_signed(), 0)
         return m
 
-    def _add_side(self, m: Module) -> None:
-        """Σ a, in the cycle of the core's result."""
-        dot = self.pe.dot
-        codes = Signal(dot.row_payload, name="held_codes", reset_less=True)
-        with m.If(self.ctl.valid):
-            m.d.sync += codes.eq(self.a_codes)
-        waits = dot.core_latency - 1
-        registered = min(waits, levels(dot.lanes))
-        m.submodules.beat = summed = GatedSum(count=dot.lanes, width=dot.a_width,
-                                              cuts=cuts(levels(dot.lanes), registered))
-        m.d.comb += [summed.words.eq(codes), summed.gates.eq(~0)]
-        beat = delay(m, summed.o, waits - registered, name="beat", reset_less=True)
-        valid = delay(m, self.ctl_o.valid, waits, name="valid", reset_less=True)
-        first = delay(m, self.ctl_o.first, waits, name="first", reset_less=True)
-        side = Signal(signed(self.pe.row_side), reset_less=True)
+    def _add_side(self, m: Module, beat: Value, done: int) -> None:
+        """Sum of a result's beats, in the cycle of the core's result; of a beat it comes ``done`` cycles after the
+        edge's output."""
+        waits = self.pe.dot.core_latency - 1
+        beat = delay(m, beat, waits - done, name="beat", reset_less=True)
+        valid = delay(m, self.ctl.valid, 1 + waits, name="valid", reset_less=True)
+        first = delay(m, self.ctl.first, 1 + waits, name="first", reset_less=True)
+        side = Signal(signed(len(self.side)), reset_less=True)
         with m.If(valid):
             m.d.sync += side.eq(leaf("accumulate")(m, side, first, beat))
         m.d.comb += self.side.eq(side)
@@ -175,7 +183,7 @@ class Latencies(NamedTuple):
         floats = bool(pe.scheme.group) and not two_levels
         zero = levels(pe.zero_width) + 1 if pe.zero_width else 0
         stored = LOOPS[pe.tail_loop].stored
-        return cls(correct=zero or int(pe.scheme.w == "binary"),
+        return cls(correct=zero or int(pe.scheme.w == "binary" or pe.dot.lacks_ones),
                    weigh=levels(GROUP_SCALE) + 1 if two_levels else 0,
                    scale=dequantise_latency(**pe.scaled),
                    total=LOOPS[pe.tail_loop].latency + stored if floats else 0,
@@ -213,8 +221,11 @@ class MixPeTail(Tail):
         return m
 
     def _correct(self, m: Module) -> Value:
-        """S, of the core's sum C: C + (2^(N−1) − z) · Σ a with zero points, 2 · C − Σ a of ±1."""
+        """S, of the core's sum C: C + (2^(N−1) − z) · Σ a with zero points, 2 · C − Σ a of ±1, C and the ones that it
+        lacks of ternary weights."""
         pe, core = self.pe, self.i.as_signed()
+        if pe.column_side:
+            return stage(m, (core + self.column_side)[:pe.result_width].as_signed(), registered=True, name="corrected")
         if pe.scheme.w == "binary":
             return stage(m, (core << 1) - self.row_side.as_signed(), registered=True, name="corrected")
         if not pe.zero_width:

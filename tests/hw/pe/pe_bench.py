@@ -136,8 +136,9 @@ class Bench:
                 results = [ctx.get(core.o) for core in self.cores]
                 run.results[n].append(results)
                 block_first, block_last = (b < length, b == blocks[n].beats - 1) if per_group else (True, True)
-                side = ctx.get(self.row.side) if pe.row_side else 0
-                words += [(n, b, c, results[c], block_first, block_last, side) for c in range(self.share)]
+                sides = [(ctx.get(self.row.side) if pe.row_side else 0, ctx.get(edge.side) if pe.column_side else 0)
+                         for edge in self.columns]
+                words += [(n, b, c, results[c], block_first, block_last, sides[c]) for c in range(self.share)]
 
             # The tail takes the cores' results in turn.
             index = words[0][2] if words else 0
@@ -176,13 +177,14 @@ class Bench:
             ctx.set(tail.ctl, {"valid": 0, "first": self.rng.getrandbits(1), "last": self.rng.getrandbits(1),
                                "index": self.rng.randrange(self.share), "word": 0})
             ctx.set(tail.i, self.rng.getrandbits(pe.result_width))
-            side = self.rng.getrandbits(pe.row_side)
+            sides = self.rng.getrandbits(pe.row_side), self.rng.getrandbits(pe.column_side)
         else:
-            n, b, c, word, first, last, side = entry
+            n, b, c, word, first, last, sides = entry
             ctx.set(tail.ctl, {"valid": 1, "first": first, "last": last, "index": c, "word": 0})
             ctx.set(tail.i, word)
-        if pe.row_side:
-            ctx.set(tail.row_side, side)
+        for name, side in zip(("row_side", "column_side"), sides, strict=True):
+            if getattr(pe, name):
+                ctx.set(getattr(tail, name), side)
         for operand in pe.select(None, Part.TAIL):
             if entry is None:
                 word = self.rng.getrandbits(operand.width)

@@ -39,6 +39,8 @@ ADD = init(lambda a, _: a, lambda c, _: c)
 ACCUMULATE = init(lambda x, minus: x != minus, lambda kept, clear: kept and not clear)
 CHOSEN = Const(sum((bool(i & 1) != bool(i & 4 if i & 2 else i & 8)) << i for i in range(16)), 16)
 """A + (C if B else D): with C and D clear, B changes nothing, so that the carry is A's as well."""
+TERNARY = Const(sum((bool(i & 1) ^ (bool(i & 2) and bool(i & 4)) ^ bool(i & 8)) << i for i in range(16)), 16)
+"""A + ((B and C) ≠ D): with C and D clear, B changes nothing."""
 CARRY, CARRY_INVERTED = Const(0, 16), Const(0xFFFF, 16)
 ZERO = Const(0, 1)
 
@@ -79,6 +81,31 @@ def gated_sum(m: Module, words: Sequence[Value], gates: Sequence[Value], cuts: C
     sums = [[*(Bit(GATED, words[i][k], shut[i], words[i + 1][k], shut[i + 1]) for k in range(width - 1)),
              Bit(GATED_SIGN, signs[i], shut[i], signs[i + 1], shut[i + 1])] for i in range(0, count - 1, 2)]
     odd = [_wider(Cat(portable.gated(words[-1], gates[-1])[:-1], signs[-1] | shut[-1]))] if count % 2 else []
+    return _tree(m, sums, odd, cuts)
+
+
+@variant("ternary_sum", "ecp5")
+def ternary_sum(m: Module, words: Sequence[Value], present: Value, negative: Value, cuts: Collection[int]) -> Value:
+    """A LUT for every bit of one word of a pair; the other one's is the chain's."""
+    if len(words) == 1:
+        return portable.ternary_sum(m, words, present, negative, cuts)
+    width = len(words[0])
+    minus, plus = Signal(len(words), name="minus"), Signal(len(words), name="plus")
+    m.d.comb += [minus.eq(negative), plus.eq(~minus)]
+
+    def offset(lane: int) -> list[Value]:
+        """Bits of a lane's summand, the sign inverted."""
+        word = (words[lane].as_unsigned() & present[lane].replicate(width)) ^ minus[lane].replicate(width)
+        return [*word[:-1], ~word[-1]]
+
+    sums = [[Bit(TERNARY, a, present[lane + 1], words[lane + 1][k], (plus if k == width - 1 else minus)[lane + 1])
+             for k, a in enumerate(offset(lane))] for lane in range(0, len(words) - 1, 2)]
+    odd = [_wider(Cat(offset(len(words) - 1)))] if len(words) % 2 else []
+    return _tree(m, sums, odd, cuts)
+
+
+def _tree(m: Module, sums: list[list[Bit]], odd: list[Value], cuts: Collection[int]) -> Value:
+    """Sum of the chains ``sums``, words in offset binary, and of an ``odd`` one as wide as their sums."""
     level = 1
     while True:
         last = len(sums) + len(odd) == 1

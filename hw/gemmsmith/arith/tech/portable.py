@@ -20,13 +20,27 @@ def gated_sum(m: Module, words: Sequence[Value], gates: Sequence[Value], cuts: C
     keep synthesis from merging the tree into one multi-operand adder, which costs FPGAs several times the area of
     carry chains.
     """
-    terms = [gated(word, gate) for word, gate in zip(words, gates, strict=True)]
+    return _tree(m, [gated(word, gate) for word, gate in zip(words, gates, strict=True)], cuts)
+
+
+def _tree(m: Module, terms: Sequence[Value], cuts: Collection[int]) -> Value:
     level = 0
     while len(terms) > 1:
         level += 1
         terms = [stage(m, total, registered=level in cuts, name=f"sum_{level}_{i}")
                  for i, total in enumerate(pair_sums(terms))]
     return terms[0]
+
+
+@variant("ternary_sum")
+def ternary_sum(m: Module, words: Sequence[Value], present: Value, negative: Value, cuts: Collection[int]) -> Value:
+    """Σ (word if present, else 0; complemented if negative) of signed words of one width; otherwise as ``gated_sum``.
+
+    Each complement lacks a one: −x = ~x + 1.
+    """
+    terms = [((word.as_unsigned() & p.replicate(len(word))) ^ n.replicate(len(word))).as_signed()
+             for word, p, n in zip(words, present, negative, strict=True)]
+    return _tree(m, terms, cuts)
 
 
 @variant("gated_pair")
