@@ -165,5 +165,5 @@ MUTANTS = (
     # Packed checkpoints.
     Mutant("awq-order-not-inverted", "sim/gemmsmith_sim/quantise/packed.py", "np.argsort(AWQ_ORDER)",
            "np.array(AWQ_ORDER)",
-           "tests/sim/quantise/test_packed.py::test_codes_zero_points_and_scales_are_taken_over"),
+           "tests/sim/quantise/test_quantise_packed.py::test_codes_zero_points_and_scales_are_taken_over"),
 )

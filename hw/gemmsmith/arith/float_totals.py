@@ -71,8 +71,8 @@ class FloatTotals(wiring.Component):
         m = Module()
         cuts = self.stages
         m.submodules.add = add = FloatAdd(stages=cuts.add, stored=cuts.stored)
-        m.submodules.totals = totals = Memory(shape=FP32.width, depth=self.count, init=[])
-        read, write = totals.read_port(domain="comb"), totals.write_port()
+        m.submodules.kept = kept = Memory(shape=FP32.width, depth=self.count, init=[])
+        read, write = kept.read_port(domain="comb"), kept.write_port()
         tags = [Signal(data.StructLayout({"valid": 1, "first": 1, "last": 1, "index": range(self.count)}), name="tag")]
         m.d.comb += [tags[0][name].eq(getattr(self, name)) for name in ("valid", "first", "last", "index")]
         for i in range(1 + self.latency):

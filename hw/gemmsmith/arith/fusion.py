@@ -192,4 +192,4 @@ class WeightShare(wiring.Component):
         return total.o
 
     def _registered(self, m: Module, value: Value) -> Signal:
-        return stage(m, value, registered=self.pipelined, name="share")
+        return stage(m, value, registered=self.pipelined, name="total")

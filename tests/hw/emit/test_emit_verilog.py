@@ -15,9 +15,9 @@ from gemmsmith.tile import Tile
 from gemmsmith_sim.backends.toolchain import verilator_root
 from gemmsmith_sim.measure import cell_models
 
-BUILDS = [("int8", "coprocessor"), ("anda-m6", "coprocessor"), ("fp16", "coprocessor"), ("anda-m4", "tile"), ("fp16",
-                                                                                                              "pe"),
-          ("int8", "core")]
+BUILDS = [("int8", "coprocessor"), ("anda-m6", "coprocessor"), ("fp16", "coprocessor"), ("anda-m4", "tile"),
+          ("fp16", "pe"), ("int8", "core"), ("w4a8", "coprocessor"), ("w4a16", "pe"), ("bitfusion-a8w8", "pe"),
+          ("ant", "pe"), ("dequant-fp16", "pe")]
 
 
 @cache

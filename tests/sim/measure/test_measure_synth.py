@@ -266,7 +266,7 @@ def test_file_names_must_differ(mac):
 
 def test_kinds_of_cells():
     xcup = get_target("xcup")
-    kinds = {"LUT6": "luts", "LUT6_2": None, "FDSE_1": "ffs", "RAM64X1D": "lutrams", "RAM32M16": "lutrams"}
+    kinds = {"LUT6": "luts", "LUT6_2": "luts", "FDSE_1": "ffs", "RAM64X1D": "lutrams", "RAM32M16": "lutrams"}
     kinds |= {"RAMB36E2": "brams", "URAM288": "brams", "CARRY4": "carries", "MUXF7": "muxes", "IBUF": None}
     assert {cell: xcup.kind(cell) for cell in kinds} == kinds
     gowin = {"LUT4": "luts", "ALU": "carries", "DFFNCE": "ffs", "SDPX9B": "brams", "SP": "brams", "GND": None}
