@@ -125,7 +125,8 @@ class IntegerElement(ProcessingElement):
 
 
 def column_word(m: Module, dot: IntegerDot, weights: list[Value]) -> Value:
-    """A beat's weights, ``w_width`` bits per lane, as the cores take them: complements, or digits."""
+    """A beat's weights, ``w_width`` bits per lane, as the cores take them: complements, ternary ones as they are, or
+    digits."""
     if not dot.recoded:
         return Cat(weights) if dot.lacks_ones else ~Cat(weights)
     m.submodules.recoder = recoder = DigitRecoder(lanes=dot.lanes, layout=dot.digits)
