@@ -125,30 +125,34 @@ class TernaryDot(wiring.Component):
 
 
 class ProductDot(wiring.Component):
-    """Dot product Σ a_i · w_i of signed integers, exact, with a multiplier per lane and adders as synthesis makes them:
+    """Dot product Σ a_i · w_i of integers, exact, with a multiplier per lane and adders as synthesis makes them:
     what the others are compared with. Products and sum are registered.
 
     Parameters
     ----------
-    lanes, a_width, w_width: as those of ``PlaneDot``.
+    lanes, a_width, w_width, twos_complement: as those of ``PlaneDot``.
 
     Members
     -------
-    a: In(ArrayLayout(signed(a_width), lanes)). w: In(ArrayLayout(w_width, lanes)), two's complement.
+    a: In(ArrayLayout(signed(a_width), lanes)). w: In(ArrayLayout(w_width, lanes)).
     o: Out(signed(a_width + w_width + levels(lanes))).
     """
 
     latency = 2
 
-    def __init__(self, *, lanes: int, a_width: int, w_width: int):
+    def __init__(self, *, lanes: int, a_width: int, w_width: int, twos_complement: bool = True):
         self.lanes = lanes
+        self.twos_complement = twos_complement
         super().__init__({"a": In(data.ArrayLayout(signed(a_width), lanes)),
                           "w": In(data.ArrayLayout(w_width, lanes)),
                           "o": Out(signed(a_width + w_width + levels(lanes)))})
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        products = [stage(m, self.a[lane] * Value.cast(self.w[lane]).as_signed(), registered=True,
-                          name=f"product_{lane}") for lane in range(self.lanes)]
+        weights = [Value.cast(self.w[lane]) for lane in range(self.lanes)]
+        if self.twos_complement:
+            weights = [w.as_signed() for w in weights]
+        products = [stage(m, self.a[lane] * w, registered=True, name=f"product_{lane}")
+                    for lane, w in enumerate(weights)]
         m.d.comb += self.o.eq(stage(m, balanced_sum(products), registered=True, name="sum"))
         return m

@@ -184,12 +184,10 @@ class StagedCore(Core):
 
     def _dot(self) -> PlaneDot | ProductDot | TernaryDot:
         shape = self.pe.dot
-        sizes = {"lanes": shape.lanes, "a_width": shape.a_width}
         if shape.lacks_ones:
-            return TernaryDot(**sizes)
-        if shape.multiplier:
-            return ProductDot(**sizes, w_width=shape.w_width)
-        return PlaneDot(**sizes, w_width=shape.w_width, twos_complement=shape.w_width > 1)
+            return TernaryDot(lanes=shape.lanes, a_width=shape.a_width)
+        dot = ProductDot if shape.multiplier else PlaneDot
+        return dot(lanes=shape.lanes, a_width=shape.a_width, w_width=shape.w_width, twos_complement=shape.w_width > 1)
 
 
 class DigitCore(Core):
