@@ -96,10 +96,10 @@ def test_every_shared_component_is_written_once():
     for rows, cols in ((2, 2), (8, 8)):
         emitted = emit(Tile(pe, rows=rows, cols=cols, share=2), name="array")
         sizes[rows] = len(emitted.verilog)
-        assert emitted.verilog.count("module array_int8_core(") == 1
+        assert emitted.verilog.count("module array_staged_core(") == 1
         assert emitted.verilog.count("module array_row(") == 1
         assert len(re.findall(r"^  array_row row_\d+ \(", emitted.verilog, re.MULTILINE)) == rows
-        assert len(re.findall(r"^  array_int8_core core_\d+ \(", emitted.verilog, re.MULTILINE)) == cols
+        assert len(re.findall(r"^  array_staged_core core_\d+ \(", emitted.verilog, re.MULTILINE)) == cols
     assert sizes[8] < 1.5 * sizes[2]
 
 

@@ -110,7 +110,7 @@ def test_bench_passes_and_can_fail(directories, build, simulator):
 # Build, module, what is replaced there, by what, and what the bench must say.
 MUTANTS = {
     "core subtracts": (
-        "int8-coprocessor", "int8_coprocessor_int8_core", r"(\$signed\(\S+ *\)) \+ ", r"\1 - ",
+        "int8-coprocessor", "int8_coprocessor_staged_core", r"(\$signed\(\S+ *\)) \+ ", r"\1 - ",
         r"FAIL output \(0, 0\)"),
     "rows too far apart": (
         "int8-coprocessor", "int8_coprocessor_coprocessor_storer", r"addr \+ stride", "addr + stride + 16",
