@@ -76,7 +76,7 @@ def command(
     workers: Annotated[int | None, typer.Option(min=1, help="Processes (default: one per core).",
                                                 show_default=False)] = None,
     suite: Annotated[str | None, typer.Option(
-        help="Units and workloads of a paper beside its figures (anda); units are then names of its schemes.",
+        help="Units and workloads of a paper beside its figures (anda, mixpe); units are then names of its schemes.",
         show_default=False)] = None,
     precision: Annotated[list[str] | None, typer.Option(
         metavar="[FOLDER:]FILE", help="With --suite: also a model of your own (default: the built-in one) with the "
