@@ -67,6 +67,10 @@ class FloatTotals(wiring.Component):
     def latency(self) -> int:
         return self.stages.latency
 
+    def told(self, tag: Any) -> list[Any]:
+        """Assignments: what a view with these fields says of the summand that comes a cycle later."""
+        return [getattr(self, name).eq(tag[name]) for name in ("valid", "first", "last", "index")]
+
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         cuts = self.stages

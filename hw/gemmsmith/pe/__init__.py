@@ -8,6 +8,7 @@ from gemmsmith.pe.base import (
     Control,
     Core,
     Edge,
+    HeldEdge,
     ProcessingElement,
     Schedule,
     Tail,
@@ -15,8 +16,8 @@ from gemmsmith.pe.base import (
 )
 from gemmsmith.schemes import FAMILIES, Scheme
 
-__all__ = ["Control", "Core", "Edge", "ProcessingElement", "Schedule", "Tail", "TailControl", "element_class",
-           "for_scheme"]
+__all__ = ["Control", "Core", "Edge", "HeldEdge", "ProcessingElement", "Schedule", "Tail", "TailControl",
+           "element_class", "for_scheme"]
 
 
 def element_class(family: str) -> type[ProcessingElement]:

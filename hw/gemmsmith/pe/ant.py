@@ -7,11 +7,10 @@ from typing import Any
 
 from amaranth.hdl import Array, Cat, Const, Module, Signal, Value, signed
 
-from gemmsmith.arith.dot import PlaneDot
-from gemmsmith.arith.sum import delay, invert_signs, levels
-from gemmsmith.arith.tech import leaf
+from gemmsmith.arith.sum import invert_signs
 from gemmsmith.arith.terms import Term, accumulated, count_ones, ones_width, term_bits, terms_of
-from gemmsmith.pe.base import Core, Edge
+from gemmsmith.pe.base import Core, Edge, HeldEdge
+from gemmsmith.pe.integer import STRUCTURES, IntegerDot, IntegerElement, StagedCore
 from gemmsmith.pe.rowscaled import SUM, RowScaledElement
 from gemmsmith.schemes import Ant, Axis, Cadence, Operand
 from gemmsmith.schemes.ant import NUMBERS, type_bits
@@ -23,7 +22,7 @@ BITS = {4: 1, 6: 3, 8: 4}
 """Bits of a decoded number → how many of ``TYPES``, from the first, fit."""
 
 
-class AntElement(RowScaledElement):
+class AntElement(IntegerElement, RowScaledElement):
     """``lanes`` products a cycle of numbers that edges decode, summed by bit planes into a 32-bit accumulator.
 
     The run-time mode is the type of the activations plus that of the weights times the number of types that the build
@@ -34,7 +33,6 @@ class AntElement(RowScaledElement):
     lanes: products per cycle and core, a power of two from 1 to 64.
     bits: bits of a decoded number: 4 (int alone), 6 (float and flint, too), 8 (powers of two, too), or 0 for as many
         as the scheme needs.
-
     pipelined: 1: carry chains with a register behind every level, for FPGAs; 0: weights as few terms
         ±2^n, summed in a single stage, for standard cells.
 
@@ -45,22 +43,18 @@ class AntElement(RowScaledElement):
 
     family = "ant"
     scheme: Ant
-    options = {"lanes": "products per cycle and core: a power of two, 1..64",
+    options = {"lanes": STRUCTURES["lanes"],
                "bits": "bits of a decoded number: 4 (int), 6 (also float, flint), 8 (also pot); 0: as the scheme needs",
-               "pipelined": "1: core in registered stages, for FPGAs; 0: in a single one, for standard cells"}
+               "pipelined": STRUCTURES["pipelined"]}
 
     def __init__(self, *, scheme: Ant, lanes: int = 16, bits: int = 0, pipelined: int = 1):
-        if lanes not in (1, 2, 4, 8, 16, 32, 64):
-            raise ValueError(f"lanes must be a power of two from 1 to 64, not {lanes!r}")
         needed = max(type_bits(scheme.a), type_bits(scheme.w))
         if bits not in (0, *BITS) or 0 < bits < needed:
             raise ValueError(f"bits must be 0, or {', '.join(str(b) for b in BITS if b >= needed)} for a={scheme.a} "
                              f"w={scheme.w}, not {bits!r}")
-        if pipelined not in (0, 1):
-            raise ValueError(f"pipelined must be 0 or 1, not {pipelined!r}")
-        self.lanes = lanes
-        self.pipelined = pipelined
         self.bits = bits or needed
+        self._integer(IntegerDot(lanes=lanes, pipelined=pipelined, a_width=self.bits, w_width=self.bits,
+                                 result_width=SUM))
         self.types = TYPES[:BITS[self.bits]]
         doc = "4-bit codes, lane 0 lowest"
         self._scaled(scheme,
@@ -68,22 +62,13 @@ class AntElement(RowScaledElement):
                      Operand(name="w_codes", axis=Axis.COLUMN, width=CODE * lanes, cadence=Cadence.BEAT, doc=doc))
         self.group = lanes
         self.terms = 3 if self.bits == 8 else 2
-        self.row_payload = self.column_payload = self.bits * lanes
         if not pipelined:
             self.column_payload = Term.size * self.terms * lanes + ones_width(lanes, self.terms)
         self.modes = range(len(self.types) ** 2)
-        self.edge_latency = 1
-        self.core_latency = levels(lanes) + levels(self.bits) + 1 if pipelined else 1
 
     @property
     def mode(self) -> int:
         return self.types.index(self.scheme.a) + len(self.types) * self.types.index(self.scheme.w)
-
-    def beats(self, mode: int) -> int:
-        return 1
-
-    def beats_signal(self, mode: Any) -> Any:
-        return Const(1)
 
     def row_edge(self) -> Edge:
         return AntEdge(self, Axis.ROW)
@@ -92,10 +77,10 @@ class AntElement(RowScaledElement):
         return AntEdge(self, Axis.COLUMN)
 
     def core(self) -> Core:
-        return AntCore(self) if self.pipelined else AntTermCore(self)
+        return StagedCore(self) if self.pipelined else AntTermCore(self)
 
 
-class AntEdge(Edge):
+class AntEdge(HeldEdge):
     """Row or column edge: decodes a word's codes; one register for all cores behind it.
 
     It holds activations in offset binary, and the complements of weights, as the leaves of some technologies want them,
@@ -104,54 +89,25 @@ class AntEdge(Edge):
 
     pe: AntElement
 
-    def elaborate(self, platform: Any) -> Module:
-        m = Module()
+    def word(self, m: Module) -> Value:
         pe, row = self.pe, self.axis is Axis.ROW
         known = len(pe.types)
         kind = Signal(range(max(2, known)))
         m.d.comb += kind.eq(Array(mode % known if row else mode // known for mode in pe.modes)[self.mode])
         if row:
-            following = invert_signs(self._decoded(self.a_codes, kind, pe.bits, int), pe.bits)
-        elif pe.pipelined:
-            following = ~self._decoded(self.w_codes, kind, pe.bits, int)
-        else:
-            width = pe.terms * Term.size
-            weights = self._decoded(self.w_codes, kind, width, lambda number: term_bits(terms_of(number, pe.terms)))
-            ones = count_ones([weights.word_select(lane, width) for lane in range(pe.lanes)], pe.terms)
-            following = Cat(weights, ones[:ones_width(pe.lanes, pe.terms)])
-        held = Signal.like(self.o, reset_less=True)
-        with m.If(self.ctl.valid):
-            m.d.sync += held.eq(following)
-        m.d.comb += self.o.eq(held)
-        if row:
-            m.d.sync += self.ctl_o.eq(self.ctl)
-        return m
+            return invert_signs(self._decoded(self.a_codes, kind, pe.bits, int), pe.bits)
+        if pe.pipelined:
+            return ~self._decoded(self.w_codes, kind, pe.bits, int)
+        width = pe.terms * Term.size
+        weights = self._decoded(self.w_codes, kind, width, lambda number: term_bits(terms_of(number, pe.terms)))
+        ones = count_ones([weights.word_select(lane, width) for lane in range(pe.lanes)], pe.terms)
+        return Cat(weights, ones[:ones_width(pe.lanes, pe.terms)])
 
     def _decoded(self, codes: Value, kind: Value, width: int, bits_of: Callable[[int], int]) -> Value:
         """Each code as ``width`` bits, those of its number."""
         table = [Const(bits_of(number) % (1 << width), width) for name in self.pe.types for number in NUMBERS[name]]
         index = (len(table) - 1).bit_length()
         return Cat(Array(table)[Cat(codes.word_select(lane, CODE), kind)[:index]] for lane in range(self.pe.lanes))
-
-
-class AntCore(Core):
-    """Dot product of a beat, then accumulation over the block; beats that are not valid change nothing."""
-
-    pe: AntElement
-
-    def elaborate(self, platform: Any) -> Module:
-        m = Module()
-        pe = self.pe
-        m.submodules.dot = dot = PlaneDot(lanes=pe.lanes, a_width=pe.bits, w_width=pe.bits)
-        total = Signal(signed(SUM), reset_less=True)
-        # Beats take effect in their order, and the first one clears: even ``valid`` needs no reset.
-        valid = delay(m, self.ctl.valid, dot.latency, name="valid", reset_less=True)
-        first = delay(m, self.ctl.first, dot.latency, name="first", reset_less=True)
-        m.d.comb += [dot.a.eq(invert_signs(self.a, pe.bits)), dot.w.eq(~self.w), self.o.eq(total)]
-        following = leaf("accumulate")(m, total, first, dot.o)
-        with m.If(valid):
-            m.d.sync += total.eq(following)
-        return m
 
 
 class AntTermCore(Core):

@@ -35,6 +35,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -105,6 +106,26 @@ class Edge(wiring.Component):
     @property
     def module_key(self) -> tuple[Any, ...]:
         return (self.pe.key, self.axis)
+
+
+class HeldEdge(Edge):
+    """An edge that is one register for all cores behind it: of a beat's word, a cycle later. Subclasses make the word.
+    """
+
+    def word(self, m: Module) -> Value:
+        """The cores' operand, of this cycle's operands."""
+        raise NotImplementedError
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        word = self.word(m)
+        held = Signal.like(self.o, reset_less=True)
+        with m.If(self.ctl.valid):
+            m.d.sync += held.eq(word)
+        m.d.comb += self.o.eq(held)
+        if self.axis is Axis.ROW:
+            m.d.sync += self.ctl_o.eq(self.ctl)
+        return m
 
 
 class Core(wiring.Component):

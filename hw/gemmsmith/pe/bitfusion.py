@@ -21,7 +21,7 @@ from gemmsmith.arith.fusion import (
 )
 from gemmsmith.arith.sum import delay
 from gemmsmith.arith.tech import leaf
-from gemmsmith.pe.base import Core, Edge
+from gemmsmith.pe.base import Core, Edge, HeldEdge
 from gemmsmith.pe.rowscaled import SUM, RowScaledElement
 from gemmsmith.schemes import Axis, BitFusion, Cadence, Operand
 from gemmsmith.schemes.bitfusion import PAIRS
@@ -99,7 +99,7 @@ def fusion_of(m: Module, mode: Value) -> Any:
     return fusion
 
 
-class BitFusionRowEdge(Edge):
+class BitFusionRowEdge(HeldEdge):
     """Slices of activations in the order of the bricks, as −2 … 1: one register for all cores of the row.
 
     It holds their sign bits inverted, as the leaves of some technologies want them.
@@ -107,8 +107,7 @@ class BitFusionRowEdge(Edge):
 
     pe: BitFusionElement
 
-    def elaborate(self, platform: Any) -> Module:
-        m = Module()
+    def word(self, m: Module) -> Value:
         fusion = fusion_of(m, self.mode)
         words = data.View(data.ArrayLayout(SLICE, BRICKS * self.pe.units), self.a_codes)
         bricks = []
@@ -118,12 +117,7 @@ class BitFusionRowEdge(Edge):
                 chosen = Mux(fusion.w8, by_weight[0], Mux(fusion.w4, by_weight[1], by_weight[2]))
                 # A slice below the highest, 0 … 3, becomes −2 … 1 as its sign is inverted; the register inverts again.
                 bricks.append(chosen ^ (highest(brick % 4, fusion.a4, fusion.a8) << 1))
-        held = Signal.like(self.o, reset_less=True)
-        with m.If(self.ctl.valid):
-            m.d.sync += held.eq(Cat(bricks))
-        m.d.sync += self.ctl_o.eq(self.ctl)
-        m.d.comb += self.o.eq(held)
-        return m
+        return Cat(bricks)
 
 
 class BitFusionColumnEdge(Edge):

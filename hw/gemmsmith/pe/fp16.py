@@ -13,7 +13,7 @@ from gemmsmith.arith.float_stages import Stages
 from gemmsmith.arith.round import FP16, FP32
 from gemmsmith.arith.sum import delay
 from gemmsmith.pe.base import Core, Edge, ProcessingElement, Tail
-from gemmsmith.schemes import Axis, Cadence, Dequant, Fp16, Operand
+from gemmsmith.schemes import Axis, Cadence, Operand, Scheme
 
 SIGNIFICAND = FP16.precision
 DIGITS = 2 * (SIGNIFICAND // 2 + 1)
@@ -36,7 +36,7 @@ class Fp16Element(ProcessingElement):
 
     family = "fp16"
 
-    def __init__(self, *, scheme: Fp16 | Dequant):
+    def __init__(self, *, scheme: Scheme):
         self.scheme = scheme
         self.operands = (
             Operand(name="a_code", axis=Axis.ROW, width=FP16.width, cadence=Cadence.BEAT, doc="FP16 code of A"),

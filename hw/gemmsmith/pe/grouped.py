@@ -51,7 +51,7 @@ class GroupTail(Tail):
             scale.a.eq(self.code(m)),
             scale.b.eq(delay(m, self.w_scale, self._code_stages, name="w_scale", reset_less=True)),
             totals.i.eq(scale.o),
-            *(getattr(totals, name).eq(tag[name]) for name in ("valid", "first", "last", "index")),
+            *totals.told(tag),
         ]
         done = totals.o_valid
         if half:

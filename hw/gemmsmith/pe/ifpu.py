@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Const, Module, Signal
+from amaranth.hdl import Const, Module, Signal, Value
 
 from gemmsmith.arith.float_totals import TAIL_LOOP
 from gemmsmith.arith.serial import SerialAccumulator
 from gemmsmith.arith.sum import cuts, invert_signs, levels
-from gemmsmith.pe.base import Core, Edge
+from gemmsmith.pe.base import Core, Edge, HeldEdge
 from gemmsmith.pe.prealigned import LANES, WEIGHT, PrealignedElement
 from gemmsmith.schemes import Axis, Cadence, Ifpu, Operand
 
@@ -82,16 +82,11 @@ class IfpuRowEdge(Edge):
         return m
 
 
-class IfpuColumnEdge(Edge):
+class IfpuColumnEdge(HeldEdge):
     """Complements of a plane, as the leaves of some technologies want them."""
 
-    def elaborate(self, platform: Any) -> Module:
-        m = Module()
-        plane = Signal.like(self.o, reset_less=True)
-        with m.If(self.ctl.valid):
-            m.d.sync += plane.eq(~self.w_plane)
-        m.d.comb += self.o.eq(plane)
-        return m
+    def word(self, m: Module) -> Value:
+        return ~self.w_plane
 
 
 class IfpuCore(Core):

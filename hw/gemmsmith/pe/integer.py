@@ -11,7 +11,7 @@ from gemmsmith.arith.digits import DigitAccumulator, DigitLayout, DigitRecoder
 from gemmsmith.arith.dot import PlaneDot, ProductDot, TernaryDot
 from gemmsmith.arith.sum import delay, invert_signs, levels
 from gemmsmith.arith.tech import leaf
-from gemmsmith.pe.base import Core, Edge, ProcessingElement
+from gemmsmith.pe.base import Core, Edge, HeldEdge, ProcessingElement
 from gemmsmith.schemes import Axis
 
 STRUCTURES = {
@@ -124,38 +124,26 @@ class IntegerElement(ProcessingElement):
         return DigitCore(self) if self.dot.recoded else StagedCore(self)
 
 
-def column_word(m: Module, dot: IntegerDot, weights: list[Value]) -> Value:
-    """A beat's weights, ``w_width`` bits per lane, as the cores take them: complements, ternary ones as they are, or
-    digits."""
-    if not dot.recoded:
-        return Cat(weights) if dot.lacks_ones else ~Cat(weights)
-    m.submodules.recoder = recoder = DigitRecoder(lanes=dot.lanes, layout=dot.digits)
-    for lane, weight in enumerate(weights):
-        m.d.comb += recoder.w[lane].eq(weight.as_signed() if dot.w_width > 1 else weight)
-    return Cat(recoder.digits, recoder.ones)
-
-
-class IntegerEdge(Edge):
+class IntegerEdge(HeldEdge):
     """Row or column edge: one register for all cores behind it.
 
-    It holds activations in offset binary and the complements of weights (or their digits), as the leaves of some
-    technologies want them.
+    It holds activations in offset binary and the complements of weights (ternary ones as they are), as the leaves of
+    some technologies want them; or the weights' digits.
     """
 
     pe: IntegerElement
 
-    def elaborate(self, platform: Any) -> Module:
-        m = Module()
+    def word(self, m: Module) -> Value:
+        dot = self.pe.dot
         if self.axis is Axis.ROW:
-            word = invert_signs(self.a_codes, self.pe.dot.a_width)
-            m.d.sync += self.ctl_o.eq(self.ctl)
-        else:
-            word = column_word(m, self.pe.dot, self.weights())
-        payload = Signal.like(self.o, reset_less=True)
-        with m.If(self.ctl.valid):
-            m.d.sync += payload.eq(word)
-        m.d.comb += self.o.eq(payload)
-        return m
+            return invert_signs(self.a_codes, dot.a_width)
+        if not dot.recoded:
+            weights = Cat(self.weights())
+            return weights if dot.lacks_ones else ~weights
+        m.submodules.recoder = recoder = DigitRecoder(lanes=dot.lanes, layout=dot.digits)
+        for lane, weight in enumerate(self.weights()):
+            m.d.comb += recoder.w[lane].eq(weight.as_signed() if dot.w_width > 1 else weight)
+        return Cat(recoder.digits, recoder.ones)
 
     def weights(self) -> list[Value]:
         """Weights of a beat, two's complement or bits."""

@@ -253,8 +253,7 @@ class MixPeTail(Tail):
     def _total(self, m: Module, summand: Value, done: int) -> Value:
         m.submodules.totals = totals = FloatTotals(count=self.share, loop=self.pe.tail_loop)
         tag = delay(m, self.ctl, done - 1, name="tag")
-        m.d.comb += [totals.i.eq(summand),
-                     *(getattr(totals, name).eq(tag[name]) for name in ("valid", "first", "last", "index"))]
+        m.d.comb += [totals.i.eq(summand), *totals.told(tag)]
         return delay(m, totals.o, int(totals.stages.stored), name="total", reset_less=True)
 
     def _a_scale(self, m: Module, done: int) -> Value:

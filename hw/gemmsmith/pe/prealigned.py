@@ -77,7 +77,7 @@ class ScaledTail(Tail):
             scale.exponent.eq(self.a_exponent - (FP16.bias - 1 + pe.point)),
             scale.scale.eq(self.w_scale),
             totals.i.eq(scale.o),
-            *(getattr(totals, name).eq(tag[name]) for name in ("valid", "first", "last", "index")),
+            *totals.told(tag),
         ]
         done, output = totals.o_valid, totals.o
         if pe.scheme.out == "fp16":

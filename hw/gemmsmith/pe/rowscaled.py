@@ -11,7 +11,7 @@ from gemmsmith.arith.float_convert import FloatToHalf, IntToFloat
 from gemmsmith.arith.float_multiply import FloatMultiply
 from gemmsmith.arith.sum import delay
 from gemmsmith.pe.base import ProcessingElement, Tail
-from gemmsmith.schemes import Axis, Cadence, Operand, Part, Scheme
+from gemmsmith.schemes import Axis, Cadence, Operand, Part, RowScaled
 
 SUM = 32
 """Bits of the exact sum (see the schemes' bounds on K)."""
@@ -23,7 +23,7 @@ class RowScaledElement(ProcessingElement):
     """Base of processing elements whose outputs are (float(S) · a_scale) · w_scale, S an exact sum over K. Subclasses
     call ``_scaled`` with their own operands, and set what is left."""
 
-    def _scaled(self, scheme: Scheme, a_codes: Operand, w_codes: Operand) -> None:
+    def _scaled(self, scheme: RowScaled, a_codes: Operand, w_codes: Operand) -> None:
         """What the scheme and the tail decide."""
         self.scheme = scheme
         self.operands = (
