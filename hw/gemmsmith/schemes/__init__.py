@@ -17,6 +17,7 @@ from gemmsmith.schemes.ifpu import Ifpu
 from gemmsmith.schemes.int8 import Int8
 from gemmsmith.schemes.mixpe import MixPe
 from gemmsmith.schemes.prealigned import Prealigned
+from gemmsmith.schemes.rowscaled import RowScaled
 from gemmsmith.schemes.w4a16 import W4A16
 
 FAMILIES: tuple[type[Scheme], ...] = (Fp16, Fp16Dot, FpInt, Int8, Anda, Figna, Ifpu, MixPe, W4A16, Dequant, BitFusion,
@@ -24,7 +25,7 @@ FAMILIES: tuple[type[Scheme], ...] = (Fp16, Fp16Dot, FpInt, Int8, Anda, Figna, I
 
 __all__ = ["FAMILIES", "W4A16", "Anda", "Ant", "Axis", "BitFusion", "Cadence", "Dequant", "Figna", "Fp16", "Fp16Dot",
            "FpInt", "Ifpu",
-           "Int8", "MixPe", "Operand", "Part", "Prealigned", "Scheme", "SchemeError", "catalog", "parse"]
+           "Int8", "MixPe", "Operand", "Part", "Prealigned", "RowScaled", "Scheme", "SchemeError", "catalog", "parse"]
 
 
 def catalog() -> dict[str, Scheme]:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from gemmsmith.schemes.base import SchemeError
 from gemmsmith.schemes.prealigned import Prealigned
 
 
@@ -34,7 +33,6 @@ class Anda(Prealigned):
     def build_choices(cls, schemes: Sequence[Self]) -> dict[str, int]:
         """m is the run-time mode, so one build computes every length up to ``m_max``."""
         if not all(scheme.shares_weights(schemes[0]) for scheme in schemes):
-            raise SchemeError("one build of anda computes schemes that differ in m and round alone, not "
-                              f"{', '.join(sorted({scheme.name for scheme in schemes}))}")
+            raise cls._mixed(schemes, "schemes that differ in m and round alone")
         longest = max(scheme.m for scheme in schemes)
         return {"m": longest, "m_max": longest}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from gemmsmith.schemes.base import Scheme, SchemeError
+from gemmsmith.schemes.rowscaled import RowScaled
 
 MAGNITUDES = {
     "float": (0, 1, 2, 3, 4, 6, 8, 12), "flint": (0, 1, 2, 3, 16, 8, 4, 6), "pot": (0, 1, 2, 4, 8, 16, 32, 64)}
@@ -17,7 +17,7 @@ NUMBERS: dict[str, tuple[int, ...]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ant(Scheme):
+class Ant(RowScaled):
     """Codes of 4 bits that mean integers, by a type ``a`` for the activations and ``w`` for the weights.
 
     Semantics, in order:
@@ -48,7 +48,6 @@ class Ant(Scheme):
                               r"-s_fp32_channel-acc_int32-ftz-out_(?P<out>fp32|fp16)")
     summary: ClassVar[str] = "ANT: 4-bit int, float, flint or power-of-two codes by tensor, exact INT32 sum"
     source: ClassVar[str] = "ANT, MICRO 2022, arXiv 2208.14286; scales by absolute maximum and all roundings are ours"
-    max_k: ClassVar[int] = 131_072
 
     a: str = "flint"
     w: str = "flint"
@@ -70,10 +69,6 @@ class Ant(Scheme):
     def operand_bits(self) -> tuple[int, int]:
         return 4, 4
 
-    @property
-    def k_multiple(self) -> int:
-        return 1
-
     @classmethod
     def types(cls) -> tuple[str, ...]:
         """What ``a`` and ``w`` may be."""
@@ -92,8 +87,7 @@ class Ant(Scheme):
     def build_choices(cls, schemes: Sequence[Self]) -> dict[str, int]:
         """The types are the run-time mode of a build that is wide enough."""
         if len({scheme.out for scheme in schemes}) != 1:
-            raise SchemeError("one build of ant computes schemes that differ in a and w alone, not "
-                              f"{', '.join(sorted({scheme.name for scheme in schemes}))}")
+            raise cls._mixed(schemes, "schemes that differ in a and w alone")
         return {"bits": max(type_bits(name) for scheme in schemes for name in (scheme.a, scheme.w))}
 
 

@@ -198,9 +198,14 @@ class Scheme(ABC):
         Raises ``SchemeError`` if no build does.
         """
         if len(set(schemes)) != 1:
-            raise SchemeError(f"one build of {cls.family} computes one scheme, not "
-                              f"{', '.join(sorted({scheme.name for scheme in schemes}))}")
+            raise cls._mixed(schemes, "one scheme")
         return {}
+
+    @classmethod
+    def _mixed(cls, schemes: Sequence[Scheme], computed: str) -> SchemeError:
+        """The error of schemes that no build computes together."""
+        return SchemeError(f"one build of {cls.family} computes {computed}, not "
+                           f"{', '.join(sorted({scheme.name for scheme in schemes}))}")
 
     def replace(self, **choices: str | int) -> Self:
         """The scheme with some choices changed. Raises ``SchemeError`` for unknown names or values."""

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from gemmsmith.schemes.base import Scheme, SchemeError
+from gemmsmith.schemes.base import SchemeError
+from gemmsmith.schemes.rowscaled import RowScaled
 
 PAIRS = ((2, 2), (4, 2), (4, 4), (8, 2), (8, 4), (8, 8))
 """Bits of an activation and of a weight, in the order of the run-time modes: never fewer bricks to a product."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class BitFusion(Scheme):
+class BitFusion(RowScaled):
     """Symmetric integers of ``a`` and ``w`` bits: ``Int8`` with narrower codes.
 
     Semantics, in order:
@@ -42,7 +43,6 @@ class BitFusion(Scheme):
                               r"-acc_int32-ftz-out_(?P<out>fp32|fp16)")
     summary: ClassVar[str] = "Bit Fusion: 8-, 4- or 2-bit integers on 2-bit bricks fused at run time, exact INT32 sum"
     source: ClassVar[str] = "Bit Fusion, ISCA 2018, arXiv 1712.01507; scales and roundings are those of int8"
-    max_k: ClassVar[int] = 131_072
 
     a: int = 8
     w: int = 8
@@ -65,10 +65,6 @@ class BitFusion(Scheme):
     def operand_bits(self) -> tuple[int, int]:
         return self.a, self.w
 
-    @property
-    def k_multiple(self) -> int:
-        return 1
-
     @classmethod
     def compared(cls) -> tuple[BitFusion, ...]:
         return tuple(cls(a=a, w=w) for a, w in PAIRS)
@@ -77,6 +73,5 @@ class BitFusion(Scheme):
     def build_choices(cls, schemes: Sequence[Self]) -> dict[str, int]:
         """The bits are the run-time mode, so every build computes all pairs."""
         if len({scheme.out for scheme in schemes}) != 1:
-            raise SchemeError("one build of bitfusion computes schemes that differ in a and w alone, not "
-                              f"{', '.join(sorted({scheme.name for scheme in schemes}))}")
+            raise cls._mixed(schemes, "schemes that differ in a and w alone")
         return {"a": schemes[0].a, "w": schemes[0].w}

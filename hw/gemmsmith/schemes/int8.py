@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from gemmsmith.schemes.base import Scheme
+from gemmsmith.schemes.rowscaled import RowScaled
 
 
 @dataclass(frozen=True, kw_only=True)
-class Int8(Scheme):
+class Int8(RowScaled):
     """Symmetric W8A8: codes −127..127, an FP32 scale per row of A (dynamic) and per row of W (static).
 
     Semantics, in order:
@@ -29,7 +29,6 @@ class Int8(Scheme):
     pattern: ClassVar[str] = r"int8-s_fp32_row-w_int8-s_fp32_channel-acc_int32-ftz-out_(?P<out>fp32|fp16)"
     summary: ClassVar[str] = "INT8 activations (dynamic scale per row) and weights (scale per channel), exact INT32 sum"
     source: ClassVar[str] = "symmetric linear quantisation; range of the sum from the code range"
-    max_k: ClassVar[int] = 131_072
 
     @property
     def name(self) -> str:
@@ -42,7 +41,3 @@ class Int8(Scheme):
     @property
     def operand_bits(self) -> tuple[int, int]:
         return 8, 8
-
-    @property
-    def k_multiple(self) -> int:
-        return 1

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from gemmsmith.schemes import Ant, Axis, Operand
 from gemmsmith.schemes.ant import NUMBERS
-from gemmsmith_sim.golden.base import Array, Encoded, expect, pad_k
+from gemmsmith_sim.golden.base import Array, Encoded
 from gemmsmith_sim.golden.int4 import check_range
+from gemmsmith_sim.golden.prealigned import lane_words
 from gemmsmith_sim.golden.rowscaled import RowScaledGolden, quotients
 
 CODE = 4
@@ -51,7 +52,4 @@ class AntGolden(RowScaledGolden[Ant]):
     def words(self, encoded: Encoded, operand: Operand) -> NDArray[np.uint8]:
         if operand.name not in ("a_codes", "w_codes"):
             return self.scale_words(encoded, operand)
-        expect(operand, multiple=CODE)
-        codes = pad_k(encoded.arrays["codes"], operand.width // CODE)
-        bits = codes[:, :, None] >> np.arange(CODE, dtype=np.uint8) & 1
-        return np.packbits(bits.reshape(len(codes), -1, operand.width), axis=2, bitorder="little")
+        return lane_words(encoded.arrays["codes"], operand, width=CODE, group=0)

@@ -1,4 +1,4 @@
-"""E2M1 weights with an FP16 scale per group along K."""
+"""E2M1 codes: the nearest to numbers, what they mean, and weights with an FP16 scale per group along K."""
 
 from __future__ import annotations
 
@@ -23,12 +23,17 @@ def encode_fp4(values: Array, *, group: int) -> dict[str, Array]:
     whose scale is beyond FP16.
     """
     quotients, scales = scaled(values, group=group, largest=LARGEST, part="sixth")
-    magnitudes = np.abs(quotients)
-    codes = np.zeros(magnitudes.shape, np.uint8)
+    return {"codes": nearest_fp4(quotients), "scales": scales}
+
+
+def nearest_fp4(x: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """The nearest codes, ties to the even one, beyond ±6 that of ±6; what rounds to zero has the code 0."""
+    magnitudes = np.abs(x)
+    codes = np.zeros(x.shape, np.uint8)
     for k, midpoint in enumerate(MIDPOINTS):
         codes += magnitudes >= midpoint if k % 2 else magnitudes > midpoint
-    codes |= ((quotients < 0) & (codes > 0)).astype(np.uint8) << 3
-    return {"codes": codes, "scales": scales}
+    codes |= ((x < 0) & (codes > 0)).astype(np.uint8) << 3
+    return codes
 
 
 def fp4_halves(codes: NDArray[np.uint8]) -> NDArray[np.int8]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from gemmsmith.schemes import MixPe
 from gemmsmith_sim.golden.base import Array, EncodeError, pad_k
 from gemmsmith_sim.golden.floats import FP32_SMALLEST_NORMAL
+from gemmsmith_sim.golden.fp4 import LARGEST, fp4_halves, nearest_fp4
 from gemmsmith_sim.golden.int4 import FP16_SMALLEST_NORMAL
 
 Floats = NDArray[np.float32]
@@ -19,8 +20,6 @@ POW2_CODES = 1, 254
 POW2_LARGEST = np.float32(2.0**127)
 LARGEST_FACTOR = 127
 """Of a group, with scales of two levels; and of a product of weight and factor, which is at least −128."""
-E2M1 = np.array([0, 1, 2, 3, 4, 6, 8, 12], np.float32) / 2
-"""Magnitudes of the codes 0..7; bit 3 is the sign."""
 TERNARY_THRESHOLD = 0.7
 
 
@@ -112,7 +111,7 @@ def ideal_steps(scheme: MixPe, groups: Groups) -> Floats:
         kept = magnitudes > TERNARY_THRESHOLD * means[:, :, None]
         sums = np.where(kept, magnitudes, 0).sum(axis=2, dtype=np.float64)
         return (sums / np.maximum(kept.sum(axis=2), 1)).astype(np.float32)
-    largest = E2M1[-1] if scheme.w == "fp4" else np.float32(int_range(scheme)[1])
+    largest = np.float32(LARGEST) if scheme.w == "fp4" else np.float32(int_range(scheme)[1])
     return magnitudes.max(axis=2) / largest
 
 
@@ -150,7 +149,8 @@ def decode_codes(scheme: MixPe, codes: Array, zeros: Array | None = None) -> Flo
     ``zeros`` must be of a shape that goes with ``codes``.
     """
     if scheme.w == "fp4":
-        return np.concatenate([E2M1, -E2M1])[codes]
+        values: Floats = fp4_halves(codes) * np.float32(0.5)
+        return values
     if scheme.w == "binary":
         return codes.astype(np.float32) * 2 - 1
     return codes.astype(np.float32) - (0 if zeros is None else zeros.astype(np.float32))
@@ -224,7 +224,7 @@ def _refuse_overflow(scheme: MixPe, scales: Array) -> None:
 
 def _codes(scheme: MixPe, quotients: Floats, zeros: Array | None, factors: Array | None) -> Array:
     if scheme.w == "fp4":
-        return _nearest_e2m1(quotients)
+        return nearest_fp4(quotients)
     if scheme.w == "binary":
         return (quotients >= 0).astype(np.uint8)
     low, high = (np.float32(end) for end in int_range(scheme))
@@ -234,11 +234,3 @@ def _codes(scheme: MixPe, quotients: Floats, zeros: Array | None, factors: Array
         factor = factors[:, :, None].astype(np.float32)
         codes = np.clip(codes, offset - (LARGEST_FACTOR + 1) // factor, offset + LARGEST_FACTOR // factor)
     return codes.astype(np.int8 if zeros is None else np.uint8)
-
-
-def _nearest_e2m1(x: Floats) -> NDArray[np.uint8]:
-    """Below 2 codes lie ½ apart, below 4 1, then 2: nearest even in those steps is the nearest even code."""
-    magnitudes = np.minimum(np.abs(x), E2M1[-1])
-    apart = np.where(magnitudes < 2, np.float32(0.5), np.where(magnitudes < 4, np.float32(1), np.float32(2)))
-    codes = np.searchsorted(E2M1, np.rint(magnitudes / apart) * apart).astype(np.uint8)
-    return codes | ((x < 0) & (codes > 0)).astype(np.uint8) << 3

@@ -8,21 +8,21 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gemmsmith.schemes import Axis, Operand, Scheme
+from gemmsmith.schemes import Axis, Operand, RowScaled
 from gemmsmith_sim.golden.base import Array, Encoded, Golden, Layout, expect, little_endian, to_fp32, unknown
 from gemmsmith_sim.golden.floats import FP32_SMALLEST_NORMAL, round_fp32_flush
 
 EXACT_TERMS = 1024
 """Products of two numbers are at most 2¹⁴, so FP32 sums of this many are exact in any order."""
 
-S = TypeVar("S", bound=Scheme)
+S = TypeVar("S", bound=RowScaled)
 
 
 class RowScaledGolden(Golden[S]):
     """Base of golden models whose codes mean integers of at most 128: exact sums, then two FP32 multiplications.
 
     Arrays, for activations and weights alike: ``codes``, (rows, K); ``scales``, float32 (rows,), positive normal
-    numbers. Subclasses say the codes' type and what they mean. Their schemes have a ``max_k``.
+    numbers. Subclasses say the codes' type and what they mean.
     """
 
     codes: Any = np.int8
@@ -34,9 +34,8 @@ class RowScaledGolden(Golden[S]):
 
     def layout(self, axis: Axis, shape: tuple[int, int]) -> Layout:
         rows, k = shape
-        max_k: int = getattr(self.scheme, "max_k")  # noqa: B009
-        if k > max_k:
-            raise ValueError(f"K of {self.family} must be at most {max_k}, not {k}: the sum has 32 bits")
+        if k > self.scheme.max_k:
+            raise ValueError(f"K of {self.family} must be at most {self.scheme.max_k}, not {k}: the sum has 32 bits")
         return {"codes": (self.codes, shape), "scales": (np.float32, (rows,))}
 
     def check(self, encoded: Encoded) -> None:

@@ -11,6 +11,7 @@ from gemmsmith_sim.golden.base import Array, Encoded, Golden, Layout, expect, li
 from gemmsmith_sim.golden.floats import fp16_values, saturate_fp16
 from gemmsmith_sim.golden.fp4 import encode_fp4, fp4_halves
 from gemmsmith_sim.golden.int4 import check_int4, check_range, check_scales, encode_int4, per_element
+from gemmsmith_sim.golden.prealigned import lane_words
 
 FP16_POINT = 24
 """A significand of the smallest exponent counts in units of 2^−24."""
@@ -89,8 +90,7 @@ class W4A16Golden(Golden[W4A16]):
             return little_endian(codes).reshape(len(codes), -1, 2 * lanes)
         if operand.name == "w_codes":
             expect(operand, width=4 * lanes)
-            bits = codes.view(np.uint8)[:, :, None] >> np.arange(4, dtype=np.uint8) & np.uint8(1)
-            return np.packbits(bits.reshape(len(codes), -1, 4 * lanes), axis=2, bitorder="little")
+            return lane_words(codes, operand, width=4, group=self.scheme.group)
         raise unknown(self.scheme, operand)
 
     def _integers(self, weights: Encoded) -> NDArray[np.int8]:
