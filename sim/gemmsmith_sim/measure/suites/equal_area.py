@@ -62,12 +62,13 @@ def _row(model: str, shape: ModelShape, machine: Machine, row: PeRow, first: Mac
          published: Mapping[str, Relative]) -> EqualAreaRow:
     products, tokens, target = products_of(shape), shape.context, row.target
     spent, least = machine.energy(products), first.energy(products)
-    time = machine.scheduled(products, tokens, target) / first.scheduled(products, tokens, target)
+    time, drained = (machine.cycles(products, tokens, target, drained=one) /
+                     first.cycles(products, tokens, target, drained=one) for one in (False, True))
     clocks = base.fmax_mhz / row.fmax_mhz if base.fmax_mhz and row.fmax_mhz else None
     return EqualAreaRow(
         model=model, name=row.name, scheme=row.scheme, target=target, variant=row.variant, tokens=tokens,
         rows=machine.rows, cols=machine.cols, macs_per_cycle=machine.rows * machine.cols * row.macs_per_cycle,
         area=machine.area / first.area, time=time,
-        time_drained=machine.cycles(products, tokens, target) / first.cycles(products, tokens, target),
+        time_drained=drained,
         time_own_clock=clocks and time * clocks, energy=spent / least if spent is not None and least else None,
         paper=published.get(row.name, Relative()))

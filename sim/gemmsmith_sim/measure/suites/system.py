@@ -55,22 +55,18 @@ class Machine:
                   "target": build.target, "level": "coprocessor"}
         return _coprocessor(build.scheme, tuple((key, str(value)) for key, value in chosen.items()))
 
-    def cycles(self, products: Sequence[Product], tokens: int, target: str) -> float:
-        """Of all products on the array alone, operands always ready, the next one's blocks behind the last one's."""
-        total = 0.0
-        for p in products:
-            pe = self.element(p.module, target)
-            blocks = ceil(tokens / self.rows) * ceil(p.n / self.cols)
-            total += p.count * blocks * pace(pe, pe.groups(p.k), min(tokens, self.rows), self.cols, self.share)
-        return total
+    def cycles(self, products: Sequence[Product], tokens: int, target: str, *, drained: bool = True) -> float:
+        """Of all products on the array alone, operands always ready, the next one's blocks behind the last one's.
 
-    def scheduled(self, products: Sequence[Product], tokens: int, target: str) -> float:
-        """The same if outputs leave as fast as they come."""
+        Outputs leave one a cycle, or, if not ``drained``, as fast as they come.
+        """
         total = 0.0
         for p in products:
             pe = self.element(p.module, target)
-            schedule = pe.schedule(groups=pe.groups(p.k), mode=pe.mode, share=self.share)
-            total += p.count * ceil(tokens / self.rows) * ceil(p.n / self.cols) * schedule.block
+            groups, rows = pe.groups(p.k), min(tokens, self.rows)
+            block = (pace(pe, groups, rows, self.cols, self.share) if drained
+                     else pe.schedule(groups=groups, mode=pe.mode, share=self.share).block)
+            total += p.count * ceil(tokens / self.rows) * ceil(p.n / self.cols) * block
         return total
 
     def energy(self, products: Sequence[Product]) -> float | None:
