@@ -14,6 +14,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.sim import Simulator
 
 from gemmsmith.schemes import Axis, Cadence, Part
+from gemmsmith_sim.golden import for_scheme
 
 WINDOW = 40
 """Cycles without news after which the bench gives up."""
@@ -197,3 +198,30 @@ class Bench:
 def bits(array):
     """Codes of a float array, as a list of lists of integers."""
     return np.ascontiguousarray(array).view({4: np.uint32, 2: np.uint16}[array.itemsize]).tolist()
+
+
+def run_and_compare(pe, pairs, *, share, idle=0.0, seed=0):
+    """Runs pairs of encoded activations (1, K) and weights (share, K) as blocks back to back; compares outputs."""
+    golden = for_scheme(pe.scheme)
+    run = Bench(pe, share=share, mode=0, idle=idle, seed=seed).run([block_of(pe, golden, a, w, 0) for a, w in pairs])
+    for (a, w), outputs in zip(pairs, run.outputs, strict=True):
+        assert [outputs] == bits(golden.matmul(a, w))
+    return run
+
+
+def flags(edge, operand, beats):
+    """The edge's flag after each of the beats (word of the operand, valid)."""
+    seen = []
+
+    async def testbench(ctx):
+        for word, valid in beats:
+            ctx.set(getattr(edge, operand), word)
+            ctx.set(edge.ctl.valid, valid)
+            await ctx.tick()
+            seen.append(ctx.get(edge.flag))
+
+    sim = Simulator(edge)
+    sim.add_clock(1e-6)
+    sim.add_testbench(testbench)
+    sim.run()
+    return seen

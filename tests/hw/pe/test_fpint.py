@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from pe_bench import Bench, bits, block_of
+from pe_bench import Bench, bits, block_of, run_and_compare
 
 from gemmsmith.pe.fpint import FpIntElement
 from gemmsmith.schemes import Axis, FpInt
@@ -13,36 +13,27 @@ def encoded(scheme, a, w, scales):
             Encoded(scheme, Axis.COLUMN, np.shape(w), {"codes": np.asarray(w, np.int8), "scales": np.float16(scales)}))
 
 
-def run_and_compare(scheme, pairs, *, share, idle=0.0):
-    """Runs pairs of encoded activations (1, K) and weights (share, K) as blocks back to back."""
-    pe, golden = FpIntElement(scheme=scheme), for_scheme(scheme)
-    run = Bench(pe, share=share, mode=0, idle=idle, seed=share).run([block_of(pe, golden, a, w, 0) for a, w in pairs])
-    for (a, w), outputs in zip(pairs, run.outputs, strict=True):
-        assert [outputs] == bits(golden.matmul(a, w))
-    return run
-
-
 @pytest.mark.parametrize(("share", "idle", "group", "out"), [
     (1, 0.0, 64, "fp32"), (2, 0.2, 128, "fp16"), (3, 0.0, 64, "fp16"), (5, 0.0, 64, "fp32")])
 def test_random_blocks(share, idle, group, out):
     rng, scheme = np.random.default_rng(share), FpInt(weight_group=group, out=out)
-    run_and_compare(scheme, [tuple(operands.encoded(scheme, axis, (rows, k), rng)
+    run_and_compare(FpIntElement(scheme=scheme), [tuple(operands.encoded(scheme, axis, (rows, k), rng)
                                    for axis, rows in ((Axis.ROW, 1), (Axis.COLUMN, share))) for k in (1, 200, 64)],
-                    share=share, idle=idle)
+                    share=share, idle=idle, seed=share)
 
 
 def test_every_weight():
     """Each of the sixteen codes times subnormals, zeros and odd significands, one product to a block."""
     scheme, weights = FpInt(weight_group=64), np.arange(-8, 8).reshape(16, 1)
     pairs = [encoded(scheme, [[a]], weights, np.ones((16, 1))) for a in (0x3C00, 0xBFFF, 0x83FF, 0x8000)]
-    run = run_and_compare(scheme, pairs, share=16)
+    run = run_and_compare(FpIntElement(scheme=scheme), pairs, share=16)
     assert run.outputs[0] == bits(np.float32(weights[:, 0]))
 
 
 def test_scales_are_those_of_their_group():
     scheme = FpInt(weight_group=64)
     a, w = np.full((1, 192), 0x3C00), np.ones((2, 192))
-    run_and_compare(scheme, [encoded(scheme, a, w, [[1, 2.0**-14, 65504], [3, 5, 7]])], share=2)
+    run_and_compare(FpIntElement(scheme=scheme), [encoded(scheme, a, w, [[1, 2.0**-14, 65504], [3, 5, 7]])], share=2)
 
 
 def test_not_finite_activations_and_scales_read_as_the_largest():

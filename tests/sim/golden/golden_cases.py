@@ -1,5 +1,6 @@
 """Schemes and operands that the tests of golden models share."""
 
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -35,3 +36,7 @@ ONE = np.ones((2, 3), np.float32)
 def operand(name: str, width: int, cadence: Cadence = Cadence.BEAT, **more: Any) -> Operand:
     return Operand(name=name, axis=Axis.ROW if name.startswith("a_") else Axis.COLUMN, width=width, cadence=cadence,
                    **more)
+
+
+def fractions(scales: np.ndarray) -> list[Any]:
+    return [fractions(s) if s.ndim else Fraction(float(s)) for s in scales]
