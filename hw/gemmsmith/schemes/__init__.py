@@ -19,19 +19,21 @@ from gemmsmith.schemes.mixpe import MixPe
 from gemmsmith.schemes.prealigned import Prealigned
 from gemmsmith.schemes.rowscaled import RowScaled
 from gemmsmith.schemes.w4a16 import W4A16
+from gemmsmith.schemes.xrnpe import XrNpe
 
 FAMILIES: tuple[type[Scheme], ...] = (Fp16, Fp16Dot, FpInt, Int8, Anda, Figna, Ifpu, MixPe, W4A16, Dequant, BitFusion,
-                                      Ant)
+                                      Ant, XrNpe)
 
 __all__ = ["FAMILIES", "W4A16", "Anda", "Ant", "Axis", "BitFusion", "Cadence", "Dequant", "Figna", "Fp16", "Fp16Dot",
            "FpInt", "Ifpu",
-           "Int8", "MixPe", "Operand", "Part", "Prealigned", "RowScaled", "Scheme", "SchemeError", "catalog", "parse"]
+           "Int8", "MixPe", "Operand", "Part", "Prealigned", "RowScaled", "Scheme", "SchemeError", "XrNpe", "catalog", "parse"]
 
 
 def catalog() -> dict[str, Scheme]:
     """Short name → scheme, for every short name there is."""
     schemes = [Fp16(), Fp16Dot(), FpInt(), Int8(), *(Anda(m=m) for m in range(1, 17)), *Figna.compared(), Ifpu(),
-               *MixPe.named(), *W4A16.compared(), Dequant(), *BitFusion.compared(), *Ant.named()]
+               *MixPe.named(), *W4A16.compared(), Dequant(), *BitFusion.compared(), *Ant.named(),
+               *XrNpe.compared()]
     return {scheme.short: scheme for scheme in schemes}
 
 
@@ -52,5 +54,6 @@ def parse(text: str, **choices: str | int) -> Scheme:
                               f"{', '.join(s.short for s in (*MixPe.named(), *W4A16.compared(), Dequant()))}, "
                               f"{', '.join(s.short for s in BitFusion.compared())}, "
                               f"ant, ant-A-W of {', '.join(Ant.types())}, "
+                              f"{', '.join(s.short for s in XrNpe.compared())}, "
                               "and their canonical names (gemmsmith list)")
     return scheme.replace(**choices)

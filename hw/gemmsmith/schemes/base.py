@@ -138,13 +138,15 @@ class Scheme(ABC):
     """One line for lists."""
     source: ClassVar[str]
     """Paper or standard."""
+    outputs: ClassVar[dict[str, int]] = OUTPUTS
+    """Output formats of the family, and bits of one output."""
     activation_choices: ClassVar[frozenset[str]] = frozenset()
     """Fields that only the activations' codes depend on: weights encoded once go with every value of them."""
 
     out: str = "fp32"
 
     def __post_init__(self) -> None:
-        self._choice("out", OUTPUTS)
+        self._choice("out", self.outputs)
 
     def _choice(self, field: str, allowed: Any) -> None:
         if getattr(self, field) not in allowed:
@@ -170,7 +172,7 @@ class Scheme(ABC):
     @property
     def out_width(self) -> int:
         """Bits of one output."""
-        return OUTPUTS[self.out]
+        return self.outputs[self.out]
 
     def shares_weights(self, other: Scheme) -> bool:
         """Whether weights encoded for ``other`` are this scheme's too, code for code."""
