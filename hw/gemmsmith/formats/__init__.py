@@ -10,6 +10,7 @@ from gemmsmith.formats.catalog import CATALOG, Entry
 from gemmsmith.formats.floats import FloatFormat, PowerOfTwoFormat, Specials
 from gemmsmith.formats.grouped import GroupedScale
 from gemmsmith.formats.integers import IntFormat
+from gemmsmith.formats.posits import PositFormat
 from gemmsmith.formats.standard import (
     BF16,
     E2M1,
@@ -23,6 +24,12 @@ from gemmsmith.formats.standard import (
     INT4,
     INT8,
     INT8_SYMMETRIC,
+    POSIT4_1,
+    POSIT8_0,
+    POSIT8_2,
+    POSIT16_1,
+    POSIT16_2,
+    POSIT32_2,
 )
 
 __all__ = [
@@ -39,12 +46,19 @@ __all__ = [
     "INT4",
     "INT8",
     "INT8_SYMMETRIC",
+    "POSIT4_1",
+    "POSIT8_0",
+    "POSIT8_2",
+    "POSIT16_1",
+    "POSIT16_2",
+    "POSIT32_2",
     "AndaFormat",
     "Entry",
     "FloatFormat",
     "Format",
     "GroupedScale",
     "IntFormat",
+    "PositFormat",
     "PowerOfTwoFormat",
     "Real",
     "Special",

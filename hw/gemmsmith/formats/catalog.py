@@ -20,6 +20,12 @@ from gemmsmith.formats.standard import (
     FP32,
     INT4,
     INT8_SYMMETRIC,
+    POSIT4_1,
+    POSIT8_0,
+    POSIT8_2,
+    POSIT16_1,
+    POSIT16_2,
+    POSIT32_2,
 )
 
 IEEE = "IEEE 754-2019"
@@ -28,6 +34,8 @@ OCP_MX = "OCP Microscaling Formats Specification 1.0 (2023)"
 TWOS_COMPLEMENT = "two's complement"
 BINARY = "unsigned binary"
 GROUPED_WEIGHTS = "usual for 4-bit weights: GPTQ, arXiv 2210.17323; AWQ, arXiv 2306.00978"
+XR_NPE = "XR-NPE, arXiv 2508.13049; posits with es by width as in the drafts before the standard"
+POSIT = "Standard for Posit Arithmetic (2022)"
 ANDA = "Anda, HPCA 2025, arXiv 2411.15982"
 
 
@@ -54,6 +62,8 @@ CATALOG: dict[str, Entry] = {
     "int8sym": Entry(INT8_SYMMETRIC, f"{TWOS_COMPLEMENT} without −128"),
     "int4-g128": Entry(GroupedScale(element=INT4, group=128, scale=FP16), GROUPED_WEIGHTS),
     "mxfp4": Entry(GroupedScale(element=E2M1, group=32, scale=E8M0), OCP_MX),
+    **{fmt.name: Entry(fmt, XR_NPE) for fmt in (POSIT4_1, POSIT8_0, POSIT16_1)},
+    **{fmt.name: Entry(fmt, POSIT) for fmt in (POSIT8_2, POSIT16_2, POSIT32_2)},
     **{f"anda-m{m}": Entry(AndaFormat(mantissa=m), ANDA) for m in range(1, 17)},
 }
 """Short name → format and source."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gemmsmith.formats.floats import FloatFormat, PowerOfTwoFormat, Specials
 from gemmsmith.formats.integers import IntFormat
+from gemmsmith.formats.posits import PositFormat
 
 
 def _float(exponent_width: int, fraction_width: int, specials: Specials = Specials.IEEE) -> FloatFormat:
@@ -22,3 +23,9 @@ E8M0 = PowerOfTwoFormat(exponent_width=8)
 INT4 = IntFormat(width=4)
 INT8 = IntFormat(width=8)
 INT8_SYMMETRIC = IntFormat(width=8, symmetric=True)
+POSIT4_1 = PositFormat(n=4, es=1)
+POSIT8_0 = PositFormat(n=8, es=0)
+POSIT16_1 = PositFormat(n=16, es=1)
+POSIT8_2 = PositFormat(n=8, es=2)
+POSIT16_2 = PositFormat(n=16, es=2)
+POSIT32_2 = PositFormat(n=32, es=2)
