@@ -21,7 +21,7 @@ INTERVAL = 4
 
 
 class PositEncode(wiring.Component):
-    """Round a number to a code of 16, 8 or 4 bits: posits as the standard of 2022 does, E2M1 to nearest even, saturating.
+    """Round a number to a code: posits as the standard of 2022 does, E2M1 to nearest even, saturating.
 
     The number is x = (1 + f) · 2^exponent, or (−2 + f) · 2^exponent if ``sign``; its fraction f, 0 ≤ f < 1, is
     ``fraction`` · 2^−13 and, if ``more``, less than 2^−13 on top. To E2M1, x / 2 is to be given.
@@ -116,7 +116,7 @@ class PositEncode(wiring.Component):
 
 def _station(m: Module, load: Value, value: Value, more: Value, times: Value, distance: int, along: tuple[Value, ...],
              *, name: str) -> tuple[Signal, Signal, tuple[Signal, ...]]:
-    """A register that takes ``value``, then moves it down by ``distance``, 0 to 3 ``times``, its top bit coming in; then
+    """A register that takes ``value``, then moves it down by ``distance``, 0 to 3 ``times``, its top bit coming in;
     whether ones were lost or there were ``more``; and what goes ``along``, held as long."""
     held, lost = Signal(len(value), name=name, reset_less=True), Signal(name=f"{name}_more", reset_less=True)
     left = Signal(3, name=f"{name}_left", reset_less=True)
