@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -63,62 +63,59 @@ class QuireResolve(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         word = delay(m, self.word, 1, name="word", reset_less=True)
-        total = self._total(m, word)
-        self._leading(m, total, delay(m, word, 1, name="total_word", reset_less=True))
-        # NaRs of all words; aligned with the leading word.
-        nar = delay(m, self.i.nar, 2, name="nar", reset_less=True)
-        place = delay(m, word, 1, name="place", reset_less=True)
-        m.d.sync += self.nar.eq(nar | (self.nar & (place != 0)))
+        joined = Signal()  # to the word before it
+        m.d.comb += joined.eq(Mux(self.two, word == WORDS - 1, word.any()) & ~self.four)
+        i, total = self._total(m, word, joined)
+        word, joined, nar = (delay(m, value, 1, name=name, reset_less=True)
+                             for name, value in (("place", word), ("follows", joined), ("nar", i.nar)))
+        self._keep(m, total, word, joined)
+        m.d.sync += self.nar.eq(nar | (self.nar & word.any()))
         m.d.comb += self.o_valid.eq(delay(m, self.valid & (self.word == WORDS - 1), self.latency, name="o_valid"))
         return m
 
-    def _total(self, m: Module, word: Signal) -> Signal:
-        """Words of the sum, two cycles behind the input: of two segments the last two, of four the last."""
+    def _total(self, m: Module, word: Value, joined: Value) -> tuple[data.View[Any], Signal]:
+        """The input, a cycle later, and one more later the words of the sum: of two segments' the last two count, of
+        four segments' the last one."""
         i = Signal(QuireWord, reset_less=True)
         total = Signal(WORD, reset_less=True)
         before = Signal(WORD, reset_less=True)  # the first segment of two; else 0
-        carried, kept_carry = Signal(reset_less=True), Signal(reset_less=True)
-        m.d.sync += [i.eq(self.i), kept_carry.eq(i.carry), before.eq(Mux(self.two & (word[0] ^ word[1]), total, 0))]
-        # A word takes two carries, that of the sum and that of the quire, and a word of another segment. The second
-        # segment's upper word has no room left for its quire's carry: the first one's takes it, a cycle early.
-        inner = word.any() & ~self.four & ~(self.two & word[1])
-        early = self.two & (word == 1) & self.i.carry
-        carry = (carried & word.any() & ~self.four & ~(self.two & ~word[0])) | early
+        carried, left = Signal(reset_less=True), Signal(reset_less=True)  # from the sum's last word, from the quire's
+        m.d.sync += [i.eq(self.i), left.eq(i.carry), before.eq(Mux(self.two & (word[0] ^ word[1]), total, 0))]
+        # A word takes two carries, or one and a word of another segment. So both segments' upper words get the carries
+        # into them while the first one's is added, a cycle before the second one's is there.
+        middle = self.two & (word == 1)
+        carry = Mux(middle, self.i.carry, carried & joined)
         added = leaf("accumulate_chosen")(
             m, Cat(carry, i.value, Const(0, 1)),
-            Cat(carry, before[0] | (inner & kept_carry), before[1:], Const(0, 1)),
+            Cat(carry, before[0] | (left & (middle | (joined & ~self.two))), before[1:], Const(0, 1)),
             Cat(carry, total, Const(0, 1)), self.four & word.any())
         m.d.sync += [total.eq(added[1:]), carried.eq(added[-1])]
-        return total
+        return i, total
 
-    def _leading(self, m: Module, total: Signal, word: Signal) -> None:
-        """Follows the words of the sum and keeps the leading ones."""
+    def _keep(self, m: Module, total: Value, word: Value, joined: Value) -> None:
+        """Keeps a word if it does not repeat the sign of the one below, and of that one the high part."""
         kept = self._kept
-        top = Signal(WORD, reset_less=True)
-        below = Signal(kept, reset_less=True)
-        repeats = Signal(reset_less=True)  # words above the top one repeat its sign,
-        below_repeats = Signal(reset_less=True)  # and those ones that are the word below it
-        # Whether there are ones: in the low and high part of the top word, in what is kept of the one below, under it.
-        low, high, below_any, more = (Signal(name=name, reset_less=True) for name in ("low", "high", "kept_any", "rest"))
-        total_low, total_high, ones = (Signal(name=f"total_{name}") for name in ("low", "high", "ones"))
-        first, same = Signal(), Signal()
+        top, below = Signal(WORD, reset_less=True), Signal(kept, reset_less=True)
         sign = top[-1]
+        repeated = Signal(reset_less=True)  # The word above the top one was left out,
+        ones = Signal(reset_less=True)  # or there was one above the one below, of ones.
+        # Whether there are ones in the parts of the top word, in what is kept of the one below, and under that.
+        low, high, some, rest = (Signal(name=name, reset_less=True) for name in ("low", "high", "some", "rest"))
+        total_low, total_high, same = Signal(), Signal(), Signal()
         m.d.comb += [
-            total_low.eq(total[:-kept].any()), total_high.eq(total[-kept:].any()), ones.eq(total.all()),
-            first.eq(Mux(self.four, word == 3, Mux(self.two, word == 2, word == 0))),
-            same.eq(~first & Mux(sign, ones, ~(total_low | total_high))),
+            total_low.eq(total[:-kept].any()), total_high.eq(total[-kept:].any()),
+            same.eq(joined & Mux(sign, total.all(), ~(total_low | total_high))),
         ]
-        m.d.sync += repeats.eq(same)
+        m.d.sync += repeated.eq(same)
         with m.If(~same):
             m.d.sync += [
                 top.eq(total), low.eq(total_low), high.eq(total_high),
-                below.eq(Mux(first | repeats, 0, top[-kept:])),
-                below_repeats.eq(~first & repeats & sign),
-                below_any.eq(~first & Mux(repeats, sign, high)),
-                more.eq(~first & (more | below_any | low | (repeats & high))),
-                self.index.eq(Mux(first, 0, Cat(word[0], word[1] & ~self.two))),
+                below.eq(Mux(joined & ~repeated, top[-kept:], 0)),
+                ones.eq(joined & repeated & sign),
+                some.eq(joined & Mux(repeated, sign, high)),
+                rest.eq(joined & (rest | some | low | (repeated & high))),
+                self.index.eq(Mux(joined, Cat(word[0], word[1] & ~self.two), 0)),
             ]
         m.d.comb += [
-            self.o.eq(Cat(below | below_repeats.replicate(kept), top)),
-            self.more.eq(more), self.zero.eq(~(low | high | below_any)),
+            self.o.eq(Cat(below | ones.replicate(kept), top)), self.more.eq(rest), self.zero.eq(~(low | high | some)),
         ]
