@@ -14,21 +14,21 @@ from gemmsmith.arith.tech import leaf
 WORD, WORDS = 32, 4
 """Bits of a word, words of a quire."""
 
-QuireWord = data.StructLayout({"value": WORD, "carry": 1, "nar": 1})
-"""A word of a quire: 32 bits of its value, a carry of the next word's weight that is still to be added, and whether the
-word's lane met a NaR."""
+ResultWord = data.StructLayout({"sum": WORD, "carry": 1, "nar": 1})
+"""A word of a quire: 32 bits, a carry of the next word's weight that is still to be added, and whether the word's lane
+met a NaR."""
 
 
 class QuireResolve(wiring.Component):
-    """The exact sum of a quire's segments, as its leading word, some bits below it, and whether there are more.
+    """The exact sum of a quire's segments: its leading word, some bits below it, and whether there are more.
 
     The words of a quire come least significant first, in consecutive cycles; the first word of the next one may follow
-    at once. ``segments`` says how they belong together: one quire of 128 bits, two of 64 or four of 32, in two's
-    complement. Their sum must fit a segment. Carries out of segments are dropped.
+    at once. They are a number of 128 bits, or ``two`` of 64, or ``four`` of 32, in two's complement. The sum of those
+    must fit as many bits as each has. Carries out of them are dropped.
 
-    Words on top that only repeat the sign bit of the one below are left out. What remains is (value + r) · 2^(32 ·
-    index − kept), 0 ≤ r < 1, where ``more`` says whether r > 0. Its top bit is the sign; as no word can be left out,
-    the bit that differs from it is among the top 33, or the value is 0 or −1.
+    Words on top that only repeat the sign bit of the one below are left out. With those that are left the sum is
+    (o + r) · 2^(32 · index − kept), 0 ≤ r < 1, and ``more`` says whether r > 0. The first bit that differs from the
+    sign is among the highest 33, or none does.
 
     Latency: 3 cycles from the last word.
 
@@ -38,11 +38,10 @@ class QuireResolve(wiring.Component):
 
     Members
     -------
-    valid: In(1). word: In(2), its place. i: In(QuireWord). two, four: In(1): segments, if not one; not both. They must
-        not change within a quire.
-    o_valid: Out(1): all that follows is there, for one cycle.
-    o: Out(signed(32 + kept)). more: Out(1). index: Out(2): the leading word's place in the sum.
-    zero: Out(1): the sum is. nar: Out(1): a lane met a NaR.
+    valid: In(1). word: In(2): which one ``i`` is. i: In(ResultWord).
+    two, four: In(1): segments, if not one; not both. They must not change until the sum is out.
+    o_valid: Out(1): what follows is there, for one cycle.
+    o: Out(signed(32 + kept)). more: Out(1). index: Out(2). zero: Out(1): the sum is 0. nar: Out(1): a lane met a NaR.
 
     Raises
     ------
@@ -54,16 +53,17 @@ class QuireResolve(wiring.Component):
             raise ValueError(f"kept must be 1..{WORD - 1}, not {kept!r}")
         self._kept = kept
         super().__init__({
-            "valid": In(1), "word": In(2), "i": In(QuireWord), "two": In(1), "four": In(1), "o_valid": Out(1),
+            "valid": In(1), "word": In(2), "i": In(ResultWord), "two": In(1), "four": In(1), "o_valid": Out(1),
             "o": Out(signed(WORD + kept)), "more": Out(1), "index": Out(2), "zero": Out(1), "nar": Out(1),
         })
 
     latency = 3
+    """Cycles from the last word to the sum."""
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         word = delay(m, self.word, 1, name="word", reset_less=True)
-        joined = Signal()  # to the word before it
+        joined = Signal()  # to the sum's word before; else what is there is of no more use
         m.d.comb += joined.eq(Mux(self.two, word == WORDS - 1, word.any()) & ~self.four)
         i, total = self._total(m, word, joined)
         word, joined, nar = (delay(m, value, 1, name=name, reset_less=True)
@@ -74,19 +74,19 @@ class QuireResolve(wiring.Component):
         return m
 
     def _total(self, m: Module, word: Value, joined: Value) -> tuple[data.View[Any], Signal]:
-        """The input, a cycle later, and one more later the words of the sum: of two segments' the last two count, of
-        four segments' the last one."""
-        i = Signal(QuireWord, reset_less=True)
+        """The input a cycle later, and another one later the words of the sum: of two segments the last two, of four
+        the last; what comes before is on the way to them."""
+        i = Signal(ResultWord, reset_less=True)
         total = Signal(WORD, reset_less=True)
         before = Signal(WORD, reset_less=True)  # the first segment of two; else 0
         carried, left = Signal(reset_less=True), Signal(reset_less=True)  # from the sum's last word, from the quire's
         m.d.sync += [i.eq(self.i), left.eq(i.carry), before.eq(Mux(self.two & (word[0] ^ word[1]), total, 0))]
-        # A word takes two carries, or one and a word of another segment. So both segments' upper words get the carries
-        # into them while the first one's is added, a cycle before the second one's is there.
+        # A word takes two carries, or one and a word of another segment. Of two segments the first one's upper word
+        # takes both quires' carries: that into the second one's is at the input by then.
         middle = self.two & (word == 1)
         carry = Mux(middle, self.i.carry, carried & joined)
         added = leaf("accumulate_chosen")(
-            m, Cat(carry, i.value, Const(0, 1)),
+            m, Cat(carry, i.sum, Const(0, 1)),
             Cat(carry, before[0] | (left & (middle | (joined & ~self.two))), before[1:], Const(0, 1)),
             Cat(carry, total, Const(0, 1)), self.four & word.any())
         m.d.sync += [total.eq(added[1:]), carried.eq(added[-1])]
@@ -97,9 +97,9 @@ class QuireResolve(wiring.Component):
         kept = self._kept
         top, below = Signal(WORD, reset_less=True), Signal(kept, reset_less=True)
         sign = top[-1]
-        repeated = Signal(reset_less=True)  # The word above the top one was left out,
-        ones = Signal(reset_less=True)  # or there was one above the one below, of ones.
-        # Whether there are ones in the parts of the top word, in what is kept of the one below, and under that.
+        repeated = Signal(reset_less=True)  # what was above the top word has been left out: copies of its sign
+        ones = Signal(reset_less=True)  # the word below is such a copy, of ones
+        # Whether there are ones in the two parts of the top word, in what is kept of the one below, and under that.
         low, high, some, rest = (Signal(name=name, reset_less=True) for name in ("low", "high", "some", "rest"))
         total_low, total_high, same = Signal(), Signal(), Signal()
         m.d.comb += [

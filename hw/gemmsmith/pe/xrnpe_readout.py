@@ -14,6 +14,7 @@ from gemmsmith.arith.round import FP16, FP32, RoundToFloat
 from gemmsmith.arith.serial_normalize import SPREAD, SerialNormalize
 from gemmsmith.arith.sum import delay
 from gemmsmith.pe.base import ProcessingElement, Tail
+from gemmsmith.schemes import Scheme
 from gemmsmith.schemes.base import OUTPUTS
 
 LSB = (-2, -8, -12, -56)
@@ -21,8 +22,7 @@ LSB = (-2, -8, -12, -56)
 SCALE = 9
 """Bits of the sum of two exponents."""
 ROUND_STAGES, HALF_STAGES = 2, 1
-FINISH = {"fp32": ROUND_STAGES, "fp16": ROUND_STAGES + HALF_STAGES}
-"""Output that is a float → cycles from the normalised sum to it."""
+"""Pipeline registers of the parts that make a float."""
 
 Along = data.StructLayout({"scale": signed(SCALE), "index": 2, "zero": 1, "nar": 1})
 """What accompanies a sum through its normalisation."""
@@ -42,25 +42,21 @@ class ReadOut(Tail):
 
     def __init__(self, pe: ProcessingElement, share: int):
         self._out = pe.scheme.out
+        self._is_float = self._out in OUTPUTS
         super().__init__(pe, share)
 
-    @classmethod
-    def latency(cls, out: str) -> int:
-        """Cycles from a result's last word to the output ``out``."""
-        return QuireResolve.latency + SerialNormalize.latency + 1 + cls._finish(out)
-
     @staticmethod
-    def _finish(out: str) -> int:
-        return FINISH.get(out, PositEncode.latency)
+    def latency(scheme: Scheme) -> int:
+        """Cycles from a result's last word to the output."""
+        return QuireResolve.latency + SerialNormalize.latency + 1 + _finish(scheme.out)
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        is_float = self._out in OUTPUTS
         operands = self.mode[:2]
         scale = Signal(signed(SCALE), reset_less=True)
         with m.If(self.ctl.valid & (self.ctl.word == WORDS - 1)):
             m.d.sync += scale.eq(self.a_exponent.as_signed() + self.w_exponent.as_signed())
-        width = (FP32.precision if is_float else FRACTION) + 2  # sign; leading bit and fraction, or that and one more
+        width = FP32.precision + 2 if self._is_float else FRACTION + 2  # with the sign and a bit that rounds
         m.submodules.resolve = resolve = QuireResolve(kept=width + SPREAD - WORD)
         m.submodules.normalize = normalize = SerialNormalize(width=width, along=Along.size)
         m.d.comb += [
@@ -78,15 +74,18 @@ class ReadOut(Tail):
             normal.more.eq(normalize.o_more), normal.zero.eq(along.zero), normal.nar.eq(along.nar),
         ]
         start = delay(m, resolve.o_valid, SerialNormalize.latency + 1, name="start")
-        (self._to_float if is_float else self._to_code)(m, start, number, normal)
-        m.d.comb += self.o_valid.eq(delay(m, start, self._finish(self._out), name="finish"))
+        if self._is_float:
+            self._to_float(m, number, normal)
+        else:
+            self._to_code(m, start, number, normal)
+        m.d.comb += self.o_valid.eq(delay(m, start, _finish(self._out), name="finish"))
         return m
 
     def _unit(self) -> Value:
         """Exponent of the place below a quire's last one, as the rounding takes it."""
-        bias = FP32.bias if self._out in OUTPUTS else 0
+        bias = FP32.bias if self._is_float else 0
         unit = Array(Const(lsb - 1 + bias, signed(EXPONENT)) for lsb in LSB)[self.mode[:2]]
-        if self._out in OUTPUTS:
+        if self._is_float:
             return unit
         # E2M1 is encoded of half the number; the units are odd, so that bit 0 is the one to take.
         return Cat(self.mode[2:].any(), unit[1:]).as_signed()
@@ -99,7 +98,7 @@ class ReadOut(Tail):
             encode.zero.eq(normal.zero), encode.nar.eq(normal.nar), self.o.eq(encode.o),
         ]
 
-    def _to_float(self, m: Module, start: Value, number: Value, normal: data.View[Any]) -> None:
+    def _to_float(self, m: Module, number: Value, normal: data.View[Any]) -> None:
         nar, sign, bits = normal.nar, number[-1], number[:-1]
         # The one that completes the negation belongs behind the last bit: that and ``more`` account for it.
         turned = bits ^ sign.replicate(len(bits))
@@ -119,3 +118,8 @@ class ReadOut(Tail):
             m.d.comb += half.i.eq(o)
             shape, value, nan = FP16, half.o, delay(m, nan, HALF_STAGES, name="half_nan", reset_less=True)
         m.d.comb += self.o.eq(value | nan << shape.fraction_bits - 1)
+
+
+def _finish(out: str) -> int:
+    """Cycles from the normalised sum to the output."""
+    return {"fp32": ROUND_STAGES, "fp16": ROUND_STAGES + HALF_STAGES}.get(out, PositEncode.latency)

@@ -25,7 +25,7 @@ def resolve(dut, quires, *, segments, gap=0):
             for j, (value, carry, nar) in enumerate(words):
                 ctx.set(dut.valid, 1)
                 ctx.set(dut.word, j)
-                ctx.set(dut.i.value, value)
+                ctx.set(dut.i.sum, value)
                 ctx.set(dut.i.carry, carry)
                 ctx.set(dut.i.nar, nar)
                 look(ctx)

@@ -48,7 +48,7 @@ def read_out(jobs, *, out, kind, gap=0):
             ctx.set(dut.a_exponent, 0x55)
             for _ in range(gap * (n % 3)):
                 cycle = await step(ctx, cycle)
-        for _ in range(dut.latency(out)):
+        for _ in range(dut.latency(dut.pe.scheme)):
             cycle = await step(ctx, cycle)
 
     async def step(ctx, cycle):
@@ -62,7 +62,7 @@ def read_out(jobs, *, out, kind, gap=0):
     sim.add_testbench(bench)
     sim.run()
     assert len(seen) == len(jobs) > 0
-    assert [cycle for cycle, _ in seen] == [end + dut.latency(out) for end in ends]
+    assert [cycle for cycle, _ in seen] == [end + dut.latency(dut.pe.scheme) for end in ends]
     return [code for _, code in seen]
 
 
