@@ -45,8 +45,8 @@ class LaneMultiplier(wiring.Component):
 
     Parameters
     ----------
-    sums: 2 or 4: what the array's rows are added to, in front of the register. With 4 both stages are alike, and the clock
-        is faster.
+    sums: 2 or 4: what the array's rows are added to, in front of the register. With 4 both stages are alike, and the
+        clock is faster.
 
     Members
     -------
@@ -102,8 +102,10 @@ class LaneMultiplier(wiring.Component):
         sums = []
         for first, last in pairwise(CUTS[self.sums]):
             # The bit between the halves, 0 where they are two, goes with the upper one.
-            rows = [(k - first, as_row(leaf("gated_parts")(m, a, w[k:k + 2], UPPER, *(lower if k < UPPER - 1 else upper))))
-                    for k in range(first, last - 1, 2)]
+            rows = []
+            for k in range(first, last - 1, 2):
+                parts = lower if k < UPPER - 1 else upper
+                rows.append((k - first, as_row(leaf("gated_parts")(m, a, w[k:k + 2], UPPER, *parts))))
             if (last - first) % 2:
                 kept = a & Cat(wide.replicate(UPPER), one.replicate(SIGNIFICAND - UPPER))
                 rows.append((last - first - 1, as_row(kept & w[last - 1].replicate(SIGNIFICAND))))

@@ -26,8 +26,8 @@ QuireWord = data.StructLayout({"sum": WORD, "carry": 1})
 class LaneQuire(wiring.Component):
     """Adds products to its segments, modulo their size. Latency 2, a beat a cycle.
 
-    The window of 64 bits that holds the shifted products is laid on the quire's words. Carries from one word to the next
-    take effect a beat later, so that no chain is longer than a word; a segment's end takes none.
+    The window of 64 bits that holds the shifted products is laid on the quire's words. Carries from one word to the
+    next take effect a beat later, so that no chain is longer than a word; a segment's end takes none.
 
     Members
     -------
@@ -103,7 +103,7 @@ class LaneQuire(wiring.Component):
 
 
 def _choice(formats: Any, word: Value, own: Value) -> Value:
-    """What half words add: 0, 1 or 2 for the parts of the window that ``_addends`` knows; or copies of the ``own`` number's
+    """What half words add: 1 or 2 for the parts of the window that ``_addends`` knows; or copies of the ``own`` number's
     sign, 0 or 3."""
     wide, halves, small = formats.posit16, formats.posit8, formats.small
     at = [wide & (word == k) for k in range(WORDS)]

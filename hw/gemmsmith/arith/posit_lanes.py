@@ -22,8 +22,8 @@ UPPER = 7
 Lanes = data.StructLayout({
     "small": data.ArrayLayout(2, LANES), "exponent": data.ArrayLayout(NIBBLE, LANES), "plus": 1, "sign": LANES,
     "nar": LANES})
-"""What lanes have but the significands of posits of 16 and 8 bits. A number is ± significand · 2^(exponent − offset), the
-significand an integer: the exponent is the weight of its last bit, 0 that of the format's least number.
+"""What lanes have but the significands of posits of 16 and 8 bits. A number is ± significand · 2^(exponent − offset),
+the significand an integer: the exponent is the weight of its last bit, 0 that of the format's least number.
 
 - ``small``: significands of codes of 4 bits; 0 in other modes, so that what they drive rests.
 - ``exponent``: of a Posit(16, 1), six bits of lanes 0 and 1, offset 28; of a Posit(8, 0), lane 0 or 2, offset 6; of a
@@ -32,8 +32,8 @@ significand an integer: the exponent is the weight of its last bit, 0 that of th
   lanes have no NaR, and their signs mean nothing.
 """
 Decoded = data.StructLayout({"significand": SIGNIFICAND, "lanes": Lanes})
-"""A decoded word. ``significand``: of a Posit(16, 1) all bits; of two Posit(8, 0) the lower and the upper six; 0 in other
-modes."""
+"""A decoded word. ``significand``: of a Posit(16, 1) all bits; of two Posit(8, 0) the lower and the upper six; 0 in
+other modes."""
 
 Chosen = data.StructLayout({"posit16": 1, "posit8": 1, "small": 1, "posit": 1})
 """The format of codes as conditions. ``small``: they have 4 bits. ``posit``: they are not FP4."""
@@ -152,8 +152,8 @@ def _exponent8(after: Value, up: Value) -> Value:
 
 
 def _exponent16(word: Value, after: Value) -> tuple[Value, Value]:
-    """With n bits behind the regime, its end among them: n if the regime is negative, else 58 − 3n; and the exponent bit.
-    Without a place for that (n < 2): 0, or 54 and 56."""
+    """With n bits behind the regime, its end among them: n if the regime is negative, else 58 − 3n; and the exponent
+    bit. Without a place for that (n < 2): 0, or 54 and 56."""
     ends = [~after[0], *(after[i] & ~after[i + 1] for i in range(14))]
     down = [0, 0, *range(2, 15)]
     up = [56, 54, *(58 - 3 * n for n in range(2, 15))]

@@ -34,7 +34,8 @@ class BuildConfig(BaseModel):
 
     scheme: str = Field(description="canonical name of the scheme")
     level: Level = Field("coprocessor",
-                         description="coprocessor (AXI4 and AXI4-Lite), tile or pe (AXI4-Stream), engine (edges and core), core or tail (bare)")
+                         description="coprocessor (AXI4 and AXI4-Lite), tile or pe (AXI4-Stream), engine (edges and "
+                                     "core), core or tail (bare)")
     name: str = Field("", description="name of the top module, prefix of all others")
     target: str = Field("generic", description="technology whose leaf structures are used")
     rows: int = Field(4, ge=1, le=255, description="rows of the array (outputs along M)")

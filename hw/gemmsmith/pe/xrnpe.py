@@ -8,7 +8,7 @@ from amaranth.hdl import Array, Cat, Const, Module, Signal
 from amaranth.lib import data
 
 from gemmsmith.arith.lane_product import CUTS, LaneMultiplier
-from gemmsmith.arith.lane_quire import WORD, WORDS, LaneQuire, QuireWord
+from gemmsmith.arith.lane_quire import WORD, WORDS, LaneQuire
 from gemmsmith.arith.posit_lanes import FORMATS, LANES, Chosen, Decoded, LaneDecoder, chosen
 from gemmsmith.arith.sum import delay
 from gemmsmith.pe.base import Core, Edge, ProcessingElement, Tail
@@ -18,7 +18,7 @@ from gemmsmith.schemes.base import OUTPUTS
 from gemmsmith.schemes.xrnpe import BITS
 
 ResultWord = data.StructLayout({"sum": WORD, "carry": 1, "nar": 1})
-"""A word of the quire (see ``QuireWord``), and whether its lane met a NaR."""
+"""A word of the quire (see ``LaneQuire``), and whether its lane met a NaR."""
 ALL = (1 << len(FORMATS)) - 1
 
 
@@ -119,7 +119,8 @@ class XrNpeEdge(Edge):
         with m.If(ctl.valid):
             m.d.sync += held.eq(word)
         m.d.sync += self.flag.eq(ctl.valid & decoder.o.lanes.nar.any())
-        m.d.comb += [decoder.i.eq(self.a_codes if row else self.w_codes), decoder.formats.eq(chosen(self.mode[:2], self.pe.present)),
+        m.d.comb += [decoder.i.eq(self.a_codes if row else self.w_codes),
+                     decoder.formats.eq(chosen(self.mode[:2], self.pe.present)),
                      decoder.enable.eq(self.ctl.valid), self.o.eq(held)]
         if row:
             m.d.sync += self.ctl_o.eq(ctl)

@@ -52,8 +52,8 @@ def gated_pair(m: Module, word: Value, gates: Value, negative: bool) -> Value:
 
 @variant("gated_parts")
 def gated_parts(m: Module, word: Value, gates: Value, place: int, lower: Value, upper: Value) -> Value:
-    """word · gates[0] + word · 2 · gates[1] for an unsigned word, two bits wider, combinational: without the word's bits
-    below ``place`` unless ``lower``, and without the others unless ``upper``."""
+    """word · gates[0] + word · 2 · gates[1] for an unsigned word, two bits wider, combinational: without the word's
+    bits below ``place`` unless ``lower``, and without the others unless ``upper``."""
     kept = word & Cat(lower.replicate(place), upper.replicate(len(word) - place))
     return leaf("gated_pair")(m, Cat(kept, Const(0, 1)).as_signed(), gates, False)[:len(word) + 2]
 
