@@ -103,8 +103,8 @@ class LaneQuire(wiring.Component):
 
 
 def _choice(formats: Any, word: Value, own: Value) -> Value:
-    """What half words add: 1 or 2 for the parts of the window that ``_addends`` knows; or copies of the ``own`` number's
-    sign, 0 or 3."""
+    """What half words add: 1 or 2 for the parts of the window that ``_addends`` knows; or, 0 or 3, copies of the
+    ``own`` number's sign."""
     wide, halves, small = formats.posit16, formats.posit8, formats.small
     at = [wide & (word == k) for k in range(WORDS)]
     none = Const(0, 1)
