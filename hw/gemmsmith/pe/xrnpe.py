@@ -112,6 +112,7 @@ class XrNpeEdge(Edge):
         row = self.axis is Axis.ROW
         m.submodules.decoder = decoder = LaneDecoder()
         ctl = delay(m, self.ctl, decoder.latency, name="ctl")
+        formats = Signal(Chosen)
         word, held = Signal(Decoded), Signal(Decoded, reset_less=True)
         m.d.comb += word.eq(decoder.o)
         if not row:  # complements of gates are what leaves want, as they come from registers
@@ -120,7 +121,7 @@ class XrNpeEdge(Edge):
             m.d.sync += held.eq(word)
         m.d.sync += self.flag.eq(ctl.valid & decoder.o.lanes.nar.any())
         m.d.comb += [decoder.i.eq(self.a_codes if row else self.w_codes),
-                     decoder.formats.eq(chosen(self.mode[:2], self.pe.present)),
+                     formats.eq(chosen(self.mode[:2], self.pe.present)), decoder.formats.eq(formats),
                      decoder.enable.eq(self.ctl.valid), self.o.eq(held)]
         if row:
             m.d.sync += self.ctl_o.eq(ctl)
