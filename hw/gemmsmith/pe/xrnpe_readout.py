@@ -21,7 +21,7 @@ LSB = (-2, -8, -12, -56)
 """Weight of a quire's last bit, by the operands' format: fp4, posit4, posit8, posit16."""
 SCALE = 9
 """Bits of the sum of two exponents."""
-ROUND_STAGES, HALF_STAGES = 2, 1
+ROUND_STAGES, HALF_STAGES = 2, 2
 """Pipeline registers of the parts that make a float."""
 
 Along = data.StructLayout({"scale": signed(SCALE), "index": 2, "zero": 1, "nar": 1})
