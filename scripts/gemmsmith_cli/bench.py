@@ -50,6 +50,7 @@ class LevelName(StrEnum):
     """What of a build is measured."""
 
     CORE = "core"
+    ENGINE = "engine"
     PE = "pe"
     TILE = "tile"
     COPROCESSOR = "coprocessor"

@@ -32,8 +32,9 @@ MUTANTS = (
     # Posits.
     Mutant("posit-may-round-to-zero", "hw/gemmsmith/formats/posits.py", "max(nearest, 1)", "nearest",
            "tests/hw/formats/test_formats_posits.py::test_nothing_becomes_zero_or_nar"),
-    Mutant("golden-posit-drops-what-is-below-the-tie", "sim/gemmsmith_sim/golden/posits.py", "tail & (1 << rest) - 1) != 0",
-           "tail & (1 << rest) - 4096) != 0", "tests/sim/golden/test_golden_posits.py::test_ties_and_their_neighbours"),
+    Mutant("golden-posit-drops-what-is-below-the-tie", "sim/gemmsmith_sim/golden/posits.py",
+           "tail & (1 << rest) - 1) != 0", "tail & (1 << rest) - 4096) != 0",
+           "tests/sim/golden/test_golden_posits.py::test_ties_and_their_neighbours"),
     # Shares of a core in an array, and the pace of its blocks.
     Mutant("column-edges-shared-by-columns", "sim/gemmsmith_sim/measure/suites/share.py",
            'per_core["column_edge"] /= rows', 'per_core["column_edge"] /= cols',

@@ -12,11 +12,11 @@ from gemmsmith.arith.tech import TARGETS
 from gemmsmith.coprocessor import Coprocessor
 from gemmsmith.emit.top import CoprocessorTop, PartTop, TileTop
 from gemmsmith.emit.verilog import check_name
-from gemmsmith.pe import ProcessingElement, element_class, for_scheme
+from gemmsmith.pe import Engine, ProcessingElement, element_class, for_scheme
 from gemmsmith.schemes import Scheme, parse
 from gemmsmith.tile import Tile
 
-Level = Literal["coprocessor", "tile", "pe", "core", "tail"]
+Level = Literal["coprocessor", "tile", "pe", "engine", "core", "tail"]
 
 
 class ConfigError(ValueError):
@@ -34,7 +34,8 @@ class BuildConfig(BaseModel):
 
     scheme: str = Field(description="canonical name of the scheme")
     level: Level = Field("coprocessor",
-                         description="coprocessor (AXI4 and AXI4-Lite), tile or pe (AXI4-Stream), core or tail (bare)")
+                         description="coprocessor (AXI4 and AXI4-Lite), tile or pe (AXI4-Stream), engine (edges and "
+                                     "core), core or tail (bare)")
     name: str = Field("", description="name of the top module, prefix of all others")
     target: str = Field("generic", description="technology whose leaf structures are used")
     rows: int = Field(4, ge=1, le=255, description="rows of the array (outputs along M)")
@@ -106,7 +107,7 @@ class BuildConfig(BaseModel):
         updates: dict[str, Any] = {"options": {option: getattr(pe, option) for option in pe.options}}
         if not self.name:
             updates["name"] = f"{parse(self.scheme).short.replace('-', '_')}_{self.level}"
-        if self.level in ("pe", "core"):
+        if self.level in ("pe", "engine", "core"):
             updates |= {"rows": 1, "cols": 1, "tail_share": 1}
         elif self.level == "tail":
             updates |= {"rows": 1, "cols": self.tail_share or 4, "tail_share": self.tail_share or 4}
@@ -137,6 +138,8 @@ class BuildConfig(BaseModel):
         """The top-level component with the ports that Verilog will have."""
         if self.level == "coprocessor":
             return CoprocessorTop(self.coprocessor())
+        if self.level == "engine":
+            return PartTop(Engine(self.element()))
         if self.level == "core":
             return PartTop(self.element().core())
         if self.level == "tail":

@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 
 from gemmsmith.coprocessor import Coprocessor
 from gemmsmith.hierarchy import place, port_members
-from gemmsmith.pe.base import Core, Tail
+from gemmsmith.pe.base import Core, Engine, Tail
 from gemmsmith.stream import Elastic
 from gemmsmith.tile import Tile
 
@@ -110,12 +110,12 @@ class TileTop(Top):
 
 
 class PartTop(Top):
-    """A bare core or tail, for measurement: its flat members, the inputs but for ``mode`` registered.
+    """A bare core, engine or tail, for measurement: its flat members, the inputs but for ``mode`` registered.
 
     The registers have no reset, so that no gate counts that is not the part's.
     """
 
-    def __init__(self, part: Core | Tail):
+    def __init__(self, part: Core | Engine | Tail):
         self.part = part
         super().__init__({name: (In if flow is In else Out)(len(value)) for name, flow, value in port_members(part)})
 

@@ -8,6 +8,7 @@ from gemmsmith.pe.base import (
     Control,
     Core,
     Edge,
+    Engine,
     HeldEdge,
     ProcessingElement,
     Schedule,
@@ -16,7 +17,7 @@ from gemmsmith.pe.base import (
 )
 from gemmsmith.schemes import FAMILIES, Scheme
 
-__all__ = ["Control", "Core", "Edge", "HeldEdge", "ProcessingElement", "Schedule", "Tail", "TailControl",
+__all__ = ["Control", "Core", "Edge", "Engine", "HeldEdge", "ProcessingElement", "Schedule", "Tail", "TailControl",
            "element_class", "for_scheme"]
 
 

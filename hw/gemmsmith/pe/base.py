@@ -148,6 +148,36 @@ class Core(wiring.Component):
         return (self.pe.key,)
 
 
+class Engine(wiring.Component):
+    """All that one output needs but its tail: a row edge, a column edge and a core. For measurement: in an array, cores
+    share their edges.
+
+    Members
+    -------
+    ctl: In(Control). mode: In(mode_width). <operand name>: In(width), for each operand of the edges.
+    o: Out(result_width): the core's result.
+    """
+
+    def __init__(self, pe: ProcessingElement):
+        self.pe = pe
+        super().__init__({"ctl": In(Control), "mode": In(pe.mode_width),
+                          **{operand.name: In(operand.width) for operand in pe.select(None, Part.EDGE)},
+                          "o": Out(pe.result_width * pe.result_words)})
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        m.submodules.row_edge, m.submodules.column_edge = edges = self.pe.row_edge(), self.pe.column_edge()
+        m.submodules.core = core = self.pe.core()
+        for edge in edges:
+            m.d.comb += [edge.ctl.eq(self.ctl), edge.mode.eq(self.mode)]
+            for operand in self.pe.select(edge.axis, Part.EDGE):
+                m.d.comb += getattr(edge, operand.name).eq(getattr(self, operand.name))
+        row, column = edges
+        m.d.comb += [core.ctl.eq(row.ctl_o), core.mode.eq(self.mode), core.a.eq(row.o), core.w.eq(column.o),
+                     self.o.eq(core.o)]
+        return m
+
+
 class TailControl(data.StructLayout):
     """What a result word says of itself at the tail's input: ``valid``; ``index`` of the core (0 … share−1);
     ``word`` of the result; ``first`` and ``last`` result of the block (an output is due with the last)."""

@@ -25,8 +25,8 @@ FAMILIES: tuple[type[Scheme], ...] = (Fp16, Fp16Dot, FpInt, Int8, Anda, Figna, I
                                       Ant, XrNpe)
 
 __all__ = ["FAMILIES", "W4A16", "Anda", "Ant", "Axis", "BitFusion", "Cadence", "Dequant", "Figna", "Fp16", "Fp16Dot",
-           "FpInt", "Ifpu",
-           "Int8", "MixPe", "Operand", "Part", "Prealigned", "RowScaled", "Scheme", "SchemeError", "XrNpe", "catalog", "parse"]
+           "FpInt", "Ifpu", "Int8", "MixPe", "Operand", "Part", "Prealigned", "RowScaled", "Scheme", "SchemeError",
+           "XrNpe", "catalog", "parse"]
 
 
 def catalog() -> dict[str, Scheme]:

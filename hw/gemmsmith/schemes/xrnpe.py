@@ -54,8 +54,8 @@ class XrNpe(Scheme):
     pattern: ClassVar[str] = (rf"xrnpe-(?P<format>{'|'.join(FORMATS)})-s_pow2_row-quire_exact"
                               rf"-out_(?P<out>{'|'.join((*OUTPUTS, *FORMATS))})")
     summary: ClassVar[str] = "XR-NPE: Posit(16,1), Posit(8,0), Posit(4,1) or FP4 at run time, exact quire"
-    source: ClassVar[str] = ("XR-NPE, arXiv 2508.13049, names the formats; Posit Standard 2022 the rounding; the engine's "
-                             "structure, the scales and the quire are ours")
+    source: ClassVar[str] = ("XR-NPE, arXiv 2508.13049, names the formats; Posit Standard 2022 the rounding; "
+                             "structure, scales and quire are ours")
     outputs: ClassVar[dict[str, int]] = {**OUTPUTS, **dict.fromkeys(FORMATS, CODE_WIDTH)}
 
     format: str = "posit8"

@@ -26,6 +26,8 @@ _DONE, _START, _ABORT = 1, 1, 2
 _ALIGNMENT = 64
 """Byte alignment of every array: the widest bus word."""
 
+FLOATS = {"fp32": np.float32, "fp16": np.float16}
+"""Output formats that numpy has."""
 HARDWARE = ("operands", "group", "row_payload", "column_payload", "result_width")
 """What processing elements of a family have in common if one computes the schemes of the other."""
 
@@ -119,7 +121,7 @@ class Driver:
         return self.place(w)
 
     def matmul(self, a: Encoded | Placed, w: Encoded | Placed, *, o_address: int | None = None) -> NDArray[Any]:
-        """O = A · Wᵀ on the device: M × N, float32 or (``out=fp16``) float16.
+        """O = A · Wᵀ on the device: M × N, float32, (``out=fp16``) float16, or unsigned codes.
 
         The activations' scheme is what is computed; ``w`` may have been encoded, and placed, for any that shares
         its weights. Activations that are placed (by ``place``, or as outputs of ``matmul_compressed``) are read there.
@@ -132,7 +134,7 @@ class Driver:
             raw = self.run(where, o_address=o_address, **sizes)
         finally:
             self._free = mark
-        return raw.view(np.float32 if self.device.pe.scheme.out == "fp32" else np.float16)
+        return raw.view(FLOATS[out]) if (out := self.device.pe.scheme.out) in FLOATS else raw
 
     def matmul_compressed(self, a: Encoded | Placed, w: Encoded | Placed, *, to: Anda) -> Placed:
         """O = A · Wᵀ, compressed on its way to memory: activations of scheme ``to`` (m, round), which stay there.

@@ -16,6 +16,7 @@ from gemmsmith_sim.golden import (  # noqa: F401  (importing a family registers 
     int8,
     mixpe,
     w4a16,
+    xrnpe,
 )
 from gemmsmith_sim.golden.base import Encoded, EncodeError, Golden, for_scheme
 

@@ -119,7 +119,8 @@ class Golden(ABC, Generic[S]):
         return self._encoded(Axis.COLUMN, w)
 
     def matmul(self, a: Encoded, w: Encoded) -> Array:
-        """O = A · Wᵀ, bit for bit as the hardware gives it: M × N, float32 or (``out=fp16``) float16.
+        """O = A · Wᵀ, bit for bit as the hardware gives it: M × N, float32, (``out=fp16``) float16, or what the family
+        says of an output format of its own.
 
         ``w`` may have been encoded for any scheme that shares this one's weights (another mantissa length, say).
         Raises ``ValueError`` if the operands are not activations and weights of this scheme with one K.
@@ -175,12 +176,17 @@ class Golden(ABC, Generic[S]):
         """What the codes mean."""
 
     @abstractmethod
-    def product(self, a: Encoded, w: Encoded) -> NDArray[np.float32]:
-        """The product before the output rounding; operands have been checked. Zeros must be +0."""
+    def product(self, a: Encoded, w: Encoded) -> Any:
+        """The product, float32 before the output rounding, or in an output format of the family's own; operands have
+        been checked. Zeros must be +0."""
 
     @abstractmethod
     def words(self, encoded: Encoded, operand: Operand) -> NDArray[np.uint8]:
         """Words of one operand: bytes (rows, words, at most container bytes), little-endian."""
+
+    def output_values(self, outputs: Array) -> NDArray[np.float64]:
+        """What outputs of ``matmul`` mean: float64 of their shape."""
+        return outputs.astype(np.float64)
 
     # Helpers.
 

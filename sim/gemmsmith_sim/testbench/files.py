@@ -13,9 +13,9 @@ def testbench_files(config: BuildConfig, *, seed: int = 0) -> dict[str, str]:  #
 
     ``tb/<name>_tb.v`` with its vectors (``.hex``, together at most 150 KB for arrays up to 64 × 64), a
     ``Makefile`` and a ``README.md``. It expects the design in ``rtl/<name>.v`` beside ``tb/``. Equal ``config``
-    and ``seed`` give equal texts. A build of ``level=core`` or ``tail`` has no buses to drive: no files.
+    and ``seed`` give equal texts. A build of ``level=engine``, ``core`` or ``tail`` has no buses to drive: no files.
     """
-    if config.level in ("core", "tail"):
+    if config.level in ("engine", "core", "tail"):
         return {}
     bench = coprocessor_bench(config, seed) if config.level == "coprocessor" else stream_bench(config, seed)
     common = {"NAME": config.name, "SCHEME": config.scheme, "SEED": str(seed), **bench.values}

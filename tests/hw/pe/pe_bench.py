@@ -139,17 +139,20 @@ class Bench:
                 block_first, block_last = (b < length, b == blocks[n].beats - 1) if per_group else (True, True)
                 sides = [(ctx.get(self.row.side) if pe.row_side else 0, ctx.get(edge.side) if pe.column_side else 0)
                          for edge in self.columns]
-                words += [(n, b, c, results[c], block_first, block_last, sides[c]) for c in range(self.share)]
+                words += [(n, b, c, word, results[c] >> word * pe.result_width & (1 << pe.result_width) - 1,
+                           block_first, block_last, sides[c])
+                          for c in range(self.share) for word in range(pe.result_words)]
 
-            # The tail takes the cores' results in turn.
-            index = words[0][2] if words else 0
-            take = bool(words) and cycle >= tail_free and (index > 0 or cycle >= tail_loop_free)
+            # The tail takes the cores' results in turn, the words of one in consecutive cycles.
+            index, word = words[0][2:4] if words else (0, 0)
+            take = bool(words) and (word > 0 or (cycle >= tail_free and (index > 0 or cycle >= tail_loop_free)))
             self._drive_tail(ctx, blocks, words[0] if take else None)
             if take:
-                n, _, c, _, _, block_last, _ = words.popleft()
-                tail_free = cycle + pe.tail_interval
-                tail_loop_free = cycle + pe.tail_loop if c == 0 else tail_loop_free
-                if block_last:
+                n, _, c, word, _, _, block_last, _ = words.popleft()
+                if word == 0:
+                    tail_free = cycle + pe.tail_interval
+                    tail_loop_free = cycle + pe.tail_loop if c == 0 else tail_loop_free
+                if block_last and word == pe.result_words - 1:
                     out_due.append((cycle + pe.tail_latency, n, c))
             assert ctx.get(self.tail.o_valid) == bool(out_due and out_due[0][0] == cycle)
             if out_due and out_due[0][0] == cycle:
@@ -180,9 +183,9 @@ class Bench:
             ctx.set(tail.i, self.rng.getrandbits(pe.result_width))
             sides = self.rng.getrandbits(pe.row_side), self.rng.getrandbits(pe.column_side)
         else:
-            n, b, c, word, first, last, sides = entry
-            ctx.set(tail.ctl, {"valid": 1, "first": first, "last": last, "index": c, "word": 0})
-            ctx.set(tail.i, word)
+            n, b, c, word, value, first, last, sides = entry
+            ctx.set(tail.ctl, {"valid": 1, "first": first, "last": last, "index": c, "word": word})
+            ctx.set(tail.i, value)
         for name, side in zip(("row_side", "column_side"), sides, strict=True):
             if getattr(pe, name):
                 ctx.set(getattr(tail, name), side)
@@ -203,7 +206,8 @@ def bits(array):
 def run_and_compare(pe, pairs, *, share, idle=0.0, seed=0):
     """Runs pairs of encoded activations (1, K) and weights (share, K) as blocks back to back; compares outputs."""
     golden = for_scheme(pe.scheme)
-    run = Bench(pe, share=share, mode=0, idle=idle, seed=seed).run([block_of(pe, golden, a, w, 0) for a, w in pairs])
+    run = Bench(pe, share=share, mode=pe.mode, idle=idle, seed=seed).run(
+        [block_of(pe, golden, a, w, pe.mode) for a, w in pairs])
     for (a, w), outputs in zip(pairs, run.outputs, strict=True):
         assert [outputs] == bits(golden.matmul(a, w))
     return run

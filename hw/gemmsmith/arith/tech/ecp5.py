@@ -147,12 +147,45 @@ def gated_pair(m: Module, word: Value, gates: Value, negative: bool) -> Value:
     return chain(m, bits, carry=Const(int(negative))).as_signed()
 
 
+@variant("gated_parts", "ecp5")
+def gated_parts(m: Module, word: Value, gates: Value, place: int, lower: Value, upper: Value) -> Value:
+    """Each part of the word has gates of its own, which is a LUT for each gate, not for each bit."""
+    shut = []
+    for row in range(2):
+        ways = Signal(2, name=f"inverted_gates_{row}")
+        m.d.comb += ways.eq(~gates[row].replicate(2) | Cat(~lower, ~upper))
+        shut.append(ways)
+
+    def bit(row: int, k: int) -> tuple[Value, Value]:
+        return (word[k], shut[row][k >= place]) if k in range(len(word)) else (ZERO, ZERO)
+
+    return chain(m, [Bit(GATED, *bit(1, k - 1), *bit(0, k)) for k in range(len(word) + 2)])
+
+
 @variant("accumulate", "ecp5")
 def accumulate(m: Module, kept: Value, clear: Value, x: Value, subtract: Value | None = None) -> Value:
     minus = ZERO if subtract is None else subtract
     x = Cat(x, x[-1].replicate(max(0, len(kept) - len(x))))
     bits = [Bit(ACCUMULATE, a, minus, c, clear) for a, c in zip(x[:len(kept)], kept, strict=True)]
     return chain(m, bits, carry=minus).as_signed()
+
+
+@variant("accumulate_segment", "ecp5")
+def accumulate_segment(m: Module, kept: Value, clear: Value, x: Value, carry: Value) -> Value:
+    bits = [Bit(ACCUMULATE, a, ZERO, c, clear) for a, c in zip(x, kept, strict=True)]
+    return chain(m, [Bit(ADD, a=carry, c=carry), *bits, Bit(CARRY)])[1:]
+
+
+@variant("negate_lanes", "ecp5")
+def negate_lanes(m: Module, word: Value, minus: Value, joined: Value) -> Value:
+    """Between two parts a bit hands the carry on, or starts a new one."""
+    size = len(word) // len(minus)
+    bits: list[Bit] = []
+    for part, (opposite, goes_on) in enumerate(zip(minus, joined, strict=True)):
+        bits.append(Bit(ADD, a=opposite | goes_on, c=opposite & ~goes_on))
+        bits += [Bit(ACCUMULATE, bit, opposite) for bit in word[part * size:(part + 1) * size]]
+    total = chain(m, bits)
+    return Cat(total[part * (size + 1) + 1:(part + 1) * (size + 1)] for part in range(len(minus)))
 
 
 @variant("accumulate_chosen", "ecp5")

@@ -50,6 +50,14 @@ def gated_pair(m: Module, word: Value, gates: Value, negative: bool) -> Value:
     return (low - high if negative else low + high)[:len(word) + 2].as_signed()
 
 
+@variant("gated_parts")
+def gated_parts(m: Module, word: Value, gates: Value, place: int, lower: Value, upper: Value) -> Value:
+    """word · gates[0] + word · 2 · gates[1] for an unsigned word, two bits wider, combinational: without the word's
+    bits below ``place`` unless ``lower``, and without the others unless ``upper``."""
+    kept = word & Cat(lower.replicate(place), upper.replicate(len(word) - place))
+    return leaf("gated_pair")(m, Cat(kept, Const(0, 1)).as_signed(), gates, False)[:len(word) + 2]
+
+
 @variant("accumulate")
 def accumulate(m: Module, kept: Value, clear: Value, x: Value, subtract: Value | None = None) -> Value:
     """(0 if clear else kept) ± x for signed words; as wide as ``kept`` (wraps), combinational.
@@ -63,6 +71,33 @@ def accumulate(m: Module, kept: Value, clear: Value, x: Value, subtract: Value |
     # −x = ~x + 1; the 1 enters through an extra bit below, so that it stays one carry chain.
     operand = Mux(subtract, ~x, x)
     return (Cat(subtract, base).as_signed() + Cat(subtract, operand).as_signed())[1:width + 1].as_signed()
+
+
+@variant("accumulate_segment")
+def accumulate_segment(m: Module, kept: Value, clear: Value, x: Value, carry: Value) -> Value:
+    """(0 if clear else kept) + x + carry of unsigned words of one width; a bit wider, its last one the carry out,
+    combinational."""
+    base = kept & (~clear).replicate(len(kept))
+    # The carry enters through an extra bit below, so that it stays one carry chain.
+    return (Cat(carry, base) + Cat(carry, x))[1:]
+
+
+@variant("negate_lanes")
+def negate_lanes(m: Module, word: Value, minus: Value, joined: Value) -> Value:
+    """Opposites of the numbers side by side in ``word``, where ``minus`` says so; as wide, combinational.
+
+    The word is cut into as many parts as ``minus`` has bits; a part that is ``joined`` goes on the number of the part
+    below it, and has its ``minus``.
+    """
+    size = len(word) // len(minus)
+    bits, below = [], Const(0, 1)
+    for part, (opposite, goes_on) in enumerate(zip(minus, joined, strict=True)):
+        below = below & goes_on
+        for bit in word[part * size:(part + 1) * size]:
+            bits.append(bit ^ (opposite & below))  # the lowest one and the zeros below it stay
+            below = below | bit
+        below = stage(m, below, registered=False, name=f"below_{part}")
+    return Cat(bits)
 
 
 @variant("accumulate_chosen")

@@ -97,7 +97,7 @@ class Row(_Record):
 
     unit: str = Field(description="what is measured; unique together with level, target and variant")
     scheme: str = Field(description="canonical name")
-    level: Literal["coprocessor", "tile", "pe", "core", "tail"]
+    level: Literal["coprocessor", "tile", "pe", "engine", "core", "tail"]
     options: dict[str, int] = Field(default_factory=dict)
     rows: int = 1
     cols: int = 1

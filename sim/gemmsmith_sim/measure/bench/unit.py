@@ -71,11 +71,11 @@ class Unit:
 
     @property
     def latency(self) -> int:
-        """Cycles from the first beat of a block of one group until its output stands in the result buffer; of a core,
-        until its result."""
+        """Cycles from the first beat of a block of one group until its output stands in the result buffer; of a core
+        or engine, until its result."""
         pe = self.config.element()
-        if self.level == "core":
-            return pe.beats(pe.mode) - 1 + pe.core_latency
+        if self.level in ("engine", "core"):
+            return pe.beats(pe.mode) - 1 + pe.core_latency + (pe.edge_latency if self.level == "engine" else 0)
         schedule = pe.schedule(groups=1, mode=pe.mode, share=self.config.tail_share)
         return schedule.beats - 1 + schedule.flush
 
