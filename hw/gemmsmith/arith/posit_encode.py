@@ -8,6 +8,7 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from gemmsmith.arith.serial_normalize import INTERVAL
 from gemmsmith.arith.sum import delay
 
 CODE = 16
@@ -16,8 +17,6 @@ FRACTION = 13
 """Bits of the fraction: the most that a code has, and one that rounds."""
 EXPONENT = 10
 """Bits of the exponent."""
-INTERVAL = 4
-"""Cycles from a number to the next."""
 
 
 class PositEncode(wiring.Component):

@@ -8,8 +8,9 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data
 
 from gemmsmith.arith.float_convert import FloatToHalf
+from gemmsmith.arith.lane_quire import WORD, WORDS
 from gemmsmith.arith.posit_encode import EXPONENT, FRACTION, PositEncode
-from gemmsmith.arith.quire_resolve import WORD, WORDS, QuireResolve
+from gemmsmith.arith.quire_resolve import QuireResolve
 from gemmsmith.arith.round import FP16, FP32, RoundToFloat
 from gemmsmith.arith.serial_normalize import SPREAD, SerialNormalize
 from gemmsmith.arith.sum import delay
