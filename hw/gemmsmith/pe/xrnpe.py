@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from amaranth.hdl import Array, Cat, Const, Module, Signal
-from amaranth.lib import data
 
 from gemmsmith.arith.lane_product import CUTS, LaneMultiplier
-from gemmsmith.arith.lane_quire import WORD, WORDS, LaneQuire
+from gemmsmith.arith.lane_quire import WORDS, LaneQuire
 from gemmsmith.arith.posit_lanes import FORMATS, LANES, Chosen, Decoded, LaneDecoder, chosen
+from gemmsmith.arith.quire_resolve import ResultWord
 from gemmsmith.arith.sum import delay
 from gemmsmith.pe.base import Core, Edge, ProcessingElement, Tail
 from gemmsmith.pe.xrnpe_readout import ReadOut
@@ -17,8 +17,6 @@ from gemmsmith.schemes import Axis, Cadence, Operand, Part, XrNpe
 from gemmsmith.schemes.base import OUTPUTS
 from gemmsmith.schemes.xrnpe import BITS
 
-ResultWord = data.StructLayout({"sum": WORD, "carry": 1, "nar": 1})
-"""A word of the quire (see ``LaneQuire``), and whether its lane met a NaR."""
 ALL = (1 << len(FORMATS)) - 1
 
 
