@@ -153,7 +153,7 @@ def test_sums(engine, integers, name):
 def test_the_longest_sum_of_the_largest_products_fits(engine, integers, name, sign):
     """As many terms as the scheme allows (FP4: a million), all in one lane of K."""
     lanes, terms = 16 // BITS[name], min(MAX_K[name], 1_000_000)
-    beats = -(-terms // lanes)
+    beats = terms // lanes
     largest = int(integers[name].argmax())
     other = largest if sign > 0 else int(integers[name].argmin())
     a, w = (np.full(beats, sum(code << BITS[name] * lane for lane in range(lanes))) for code in (largest, other))
