@@ -32,8 +32,9 @@ MUTANTS = (
     # Posits.
     Mutant("posit-may-round-to-zero", "hw/gemmsmith/formats/posits.py", "max(nearest, 1)", "nearest",
            "tests/hw/formats/test_formats_posits.py::test_nothing_becomes_zero_or_nar"),
-    Mutant("golden-posit-drops-what-is-below-the-tie", "sim/gemmsmith_sim/golden/posits.py", "tail & (1 << rest) - 1) != 0",
-           "tail & (1 << rest) - 4096) != 0", "tests/sim/golden/test_golden_posits.py::test_ties_and_their_neighbours"),
+    Mutant("golden-posit-drops-what-is-below-the-tie", "sim/gemmsmith_sim/golden/posits.py",
+           "tail & (1 << rest) - 1) != 0", "tail & (1 << rest) - 4096) != 0",
+           "tests/sim/golden/test_golden_posits.py::test_ties_and_their_neighbours"),
     # Shares of a core in an array, and the pace of its blocks.
     Mutant("column-edges-shared-by-columns", "sim/gemmsmith_sim/measure/suites/share.py",
            'per_core["column_edge"] /= rows', 'per_core["column_edge"] /= cols',
@@ -59,6 +60,10 @@ MUTANTS = (
            "tests/hw/pe/test_bitfusion.py::test_every_activation_times_every_weight"),
     Mutant("term-of-four-doubled-only", "hw/gemmsmith/arith/terms.py", "(xxxx & term.four)", "(xx & term.four)",
            "tests/hw/pe/test_ant.py::test_every_code_times_every_code"),
+    Mutant("fp4-threes-lose-their-low-bits", "hw/gemmsmith/arith/fp4.py", "Cat(threes[:2], ", "Cat(eights[:2], ",
+           "tests/hw/pe/test_fp4.py::test_every_code_times_every_code"),
+    Mutant("fp4-count-of-ones-not-added", "hw/gemmsmith/pe/rowscaled.py", "(self.i + self.column_side)", "(self.i)",
+           "tests/hw/pe/test_fp4.py::test_random_blocks"),
     Mutant("golden-flint-of-a-late-one", "hw/gemmsmith/schemes/ant.py", '"flint": (0, 1, 2, 3, 16, 8, 4, 6)',
            '"flint": (0, 1, 2, 3, 8, 16, 4, 6)', "tests/sim/golden/test_golden_encoding.py::test_ant_encoding"),
     Mutant("ifpu-activations-change-late", "hw/gemmsmith/pe/ifpu.py",

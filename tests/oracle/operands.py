@@ -12,6 +12,7 @@ from gemmsmith.schemes import (
     Axis,
     BitFusion,
     Dequant,
+    Fp4,
     Fp16,
     Fp16Dot,
     FpInt,
@@ -107,7 +108,7 @@ def _(scheme: BitFusion, axis: Axis, shape: tuple[int, int], rng: np.random.Gene
 
 
 @encoded.register
-def _(scheme: Ant, axis: Axis, shape: tuple[int, int], rng: np.random.Generator) -> Encoded:
+def _(scheme: Ant | Fp4, axis: Axis, shape: tuple[int, int], rng: np.random.Generator) -> Encoded:
     codes = rng.integers(0, 16, shape, np.uint8)
     return Encoded(scheme, axis, shape, {"codes": codes, "scales": row_scales(shape, rng)})
 

@@ -195,6 +195,13 @@ def ant_encode(row: Sequence[float], kind: str) -> tuple[list[int], Fraction]:
     return numbers, scale
 
 
+def fp4_row_encode(row: Sequence[float]) -> tuple[list[int], Fraction]:
+    """E2M1 codes and scale of one row."""
+    x = [Fraction(round_to_ieee_fp32(Fraction(value))) for value in row]
+    scale = row_scale(x, 6)
+    return [_nearest_e2m1(Fraction(round_to_ieee_fp32(value / scale))) for value in x], scale
+
+
 def anda_group(codes: Sequence[int], m: int, *, nearest: bool = False) -> tuple[list[int], int]:
     """Signed mantissas and the exponent of at most 64 FP16 codes."""
     fields = [fp16_fields(code) for code in codes]

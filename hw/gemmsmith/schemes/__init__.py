@@ -10,6 +10,7 @@ from gemmsmith.schemes.base import Axis, Cadence, Operand, Part, Scheme, SchemeE
 from gemmsmith.schemes.bitfusion import BitFusion
 from gemmsmith.schemes.dequant import Dequant
 from gemmsmith.schemes.figna import Figna
+from gemmsmith.schemes.fp4 import Fp4
 from gemmsmith.schemes.fp16 import Fp16
 from gemmsmith.schemes.fp16dot import Fp16Dot
 from gemmsmith.schemes.fpint import FpInt
@@ -21,17 +22,17 @@ from gemmsmith.schemes.rowscaled import RowScaled
 from gemmsmith.schemes.w4a16 import W4A16
 
 FAMILIES: tuple[type[Scheme], ...] = (Fp16, Fp16Dot, FpInt, Int8, Anda, Figna, Ifpu, MixPe, W4A16, Dequant, BitFusion,
-                                      Ant)
+                                      Ant, Fp4)
 
-__all__ = ["FAMILIES", "W4A16", "Anda", "Ant", "Axis", "BitFusion", "Cadence", "Dequant", "Figna", "Fp16", "Fp16Dot",
-           "FpInt", "Ifpu",
-           "Int8", "MixPe", "Operand", "Part", "Prealigned", "RowScaled", "Scheme", "SchemeError", "catalog", "parse"]
+__all__ = ["FAMILIES", "W4A16", "Anda", "Ant", "Axis", "BitFusion", "Cadence", "Dequant", "Figna", "Fp4", "Fp16",
+           "Fp16Dot", "FpInt", "Ifpu", "Int8", "MixPe", "Operand", "Part", "Prealigned", "RowScaled", "Scheme",
+           "SchemeError", "catalog", "parse"]
 
 
 def catalog() -> dict[str, Scheme]:
     """Short name → scheme, for every short name there is."""
     schemes = [Fp16(), Fp16Dot(), FpInt(), Int8(), *(Anda(m=m) for m in range(1, 17)), *Figna.compared(), Ifpu(),
-               *MixPe.named(), *W4A16.compared(), Dequant(), *BitFusion.compared(), *Ant.named()]
+               *MixPe.named(), *W4A16.compared(), Dequant(), *BitFusion.compared(), *Ant.named(), Fp4()]
     return {scheme.short: scheme for scheme in schemes}
 
 
@@ -51,6 +52,6 @@ def parse(text: str, **choices: str | int) -> Scheme:
                               "anda-m1 … anda-m16, figna-m1 … figna-m16, ifpu, "
                               f"{', '.join(s.short for s in (*MixPe.named(), *W4A16.compared(), Dequant()))}, "
                               f"{', '.join(s.short for s in BitFusion.compared())}, "
-                              f"ant, ant-A-W of {', '.join(Ant.types())}, "
+                              f"ant, ant-A-W of {', '.join(Ant.types())}, fp4, "
                               "and their canonical names (gemmsmith list)")
     return scheme.replace(**choices)

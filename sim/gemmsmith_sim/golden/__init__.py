@@ -9,6 +9,7 @@ from gemmsmith_sim.golden import (  # noqa: F401  (importing a family registers 
     bitfusion,
     dequant,
     figna,
+    fp4,
     fp16,
     fp16dot,
     fpint,

@@ -15,6 +15,7 @@ from gemmsmith.schemes import (
     Cadence,
     Dequant,
     Figna,
+    Fp4,
     Fp16,
     Fp16Dot,
     FpInt,
@@ -29,7 +30,7 @@ from gemmsmith.schemes import (
     parse,
 )
 
-EVERY = [family(out=out) for family in (Fp16, Fp16Dot, Int8) for out in ("fp32", "fp16")] + [
+EVERY = [family(out=out) for family in (Fp16, Fp16Dot, Int8, Fp4) for out in ("fp32", "fp16")] + [
     FpInt(weight_group=group, out=out) for group in (64, 128, 256, 512) for out in ("fp32", "fp16")] + [
     Anda(m=m, weight_group=group, out=out)
     for m in range(1, 17) for group in (64, 128, 256, 512) for out in ("fp32", "fp16")] + [
@@ -41,7 +42,7 @@ EVERY = [family(out=out) for family in (Fp16, Fp16Dot, Int8) for out in ("fp32",
 
 def test_canonical_names_are_unique_and_parse_back() -> None:
     names = {scheme.name for scheme in EVERY}
-    assert len(names) == len(EVERY) == 262
+    assert len(names) == len(EVERY) == 264
     for scheme in EVERY:
         assert parse(scheme.name) == scheme
         for family in FAMILIES:
@@ -54,7 +55,8 @@ def test_catalog_lists_every_short_name() -> None:
                                *(scheme.short for scheme in MixPe.named()), "w4a16", "fp4-a16", "dequant-fp16",
                                *(f"bitfusion-{pair}" for pair in ("a2w2", "a4w2", "a4w4", "a8w2", "a8w4", "a8w8")),
                                *("ant" if a == w == "flint" else f"ant-{a}-{w}"
-                                 for a in ("int", "float", "flint", "pot") for w in ("int", "float", "flint", "pot"))]
+                                 for a in ("int", "float", "flint", "pot") for w in ("int", "float", "flint", "pot")),
+                               "fp4"]
     for short, scheme in catalog().items():
         assert scheme.short == short
         assert parse(short) == scheme
