@@ -9,6 +9,7 @@ from gemmsmith_sim.golden import (  # noqa: F401  (importing a family registers 
     bitfusion,
     dequant,
     figna,
+    floatmac,
     fp4,
     fp16,
     fp16dot,
@@ -16,6 +17,7 @@ from gemmsmith_sim.golden import (  # noqa: F401  (importing a family registers 
     ifpu,
     int8,
     mixpe,
+    positfma,
     w4a16,
 )
 from gemmsmith_sim.golden.base import Encoded, EncodeError, Golden, for_scheme

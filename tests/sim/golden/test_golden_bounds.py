@@ -14,6 +14,7 @@ from gemmsmith.schemes import (
     BitFusion,
     Dequant,
     Figna,
+    FloatMac,
     Fp4,
     Fp16,
     Fp16Dot,
@@ -56,7 +57,7 @@ def roundings(scheme: Any, k: int) -> int:
                                     W4A16(guard="exact"), W4A16(w="fp4", lanes=1), Dequant(), MixPe(),
                                     MixPe(zero="zp", group=32, scale="pow2"), MixPe(w="fp4", a=4, group=0),
                                     MixPe(w="int2", scale="int8"), MixPe(w="ternary"), MixPe(w="binary"),
-                                    *BitFusion.compared(), *Ant.compared(), Fp4()],
+                                    *BitFusion.compared(), *Ant.compared(), Fp4(), *FloatMac.compared()],
                          ids=lambda s: s.short)
 def test_error_bound(scheme: Any, shape: tuple[int, int, int], out: str) -> None:
     """|o − Σ aw| ≤ ((1 + u)^n − 1) · Σ |aw| for n roundings of relative error u, plus float64's own error.

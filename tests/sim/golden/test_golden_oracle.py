@@ -20,6 +20,7 @@ from gemmsmith.schemes import (
     BitFusion,
     Dequant,
     Figna,
+    FloatMac,
     Fp4,
     Fp16,
     Fp16Dot,
@@ -27,6 +28,7 @@ from gemmsmith.schemes import (
     Ifpu,
     Int8,
     MixPe,
+    PositFma,
     Prealigned,
 )
 from gemmsmith_sim.golden import Encoded, for_scheme
@@ -47,6 +49,10 @@ def wanted(a: Encoded, w: Encoded) -> list[list[int]]:
     x, y = left["codes"].tolist(), right["codes"].tolist()
     if isinstance(scheme, Fp16):
         return schemes.fp16_product(x, y, out=scheme.out)
+    if isinstance(scheme, FloatMac):
+        return schemes.floatmac_product(x, y, scheme.number, out=scheme.out)
+    if isinstance(scheme, PositFma):
+        return schemes.positfma_product(x, y, scheme.number, out=scheme.out)
     if isinstance(scheme, Fp16Dot):
         return schemes.fp16dot_product(x, y, out=scheme.out)
     if isinstance(scheme, FpInt):
@@ -96,6 +102,8 @@ def check(a: Encoded, w: Encoded) -> None:
 
 CASES = [
     *((Fp16(out=out), k) for out in ("fp32", "fp16") for k in (1, 2, 7, 60)),
+    *((FloatMac(x=x, out=out), k) for x in ("e4m3", "e5m2", "bf16") for out in ("fp32", "fp16") for k in (1, 2, 7, 60)),
+    *((scheme.replace(out=out), k) for scheme in PositFma.compared() for out in ("fp32", "fp16") for k in (1, 2, 30)),
     *((Fp16Dot(out=out), k) for out in ("fp32", "fp16") for k in (1, 4, 7, 60)),
     *((FpInt(weight_group=group, out=out), k)
       for group, out in ((64, "fp32"), (128, "fp16"), (512, "fp32")) for k in (1, 64, 200)),
@@ -123,7 +131,8 @@ def test_product(scheme: Any, k: int) -> None:
 
 @pytest.mark.parametrize("scheme", [Fp16(), Fp16Dot(), FpInt(), Int8(), *(Anda(m=m) for m in MS), Figna(), Ifpu(),
                                     W4A16(), W4A16(w="fp4"), Dequant(), MixPe(), MixPe(w="fp4", scale="pow2"),
-                                    MixPe(w="binary"), *BitFusion.compared(), *Ant.compared(), Fp4()],
+                                    MixPe(w="binary"), *BitFusion.compared(), *Ant.compared(), Fp4(),
+                                    *FloatMac.compared(), *PositFma.compared()],
                          ids=lambda s: s.short)
 def test_one_by_one(scheme: Any) -> None:
     golden = for_scheme(scheme)

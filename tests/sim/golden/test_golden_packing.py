@@ -18,6 +18,7 @@ from gemmsmith.schemes import (
     Cadence,
     Dequant,
     Figna,
+    FloatMac,
     Fp4,
     Fp16,
     Fp16Dot,
@@ -27,6 +28,7 @@ from gemmsmith.schemes import (
     MixPe,
     Operand,
     Part,
+    PositFma,
     Scheme,
 )
 from gemmsmith_sim.golden import Encoded, for_scheme
@@ -281,7 +283,8 @@ def test_pack_takes_the_matrix_s_own_operands_only() -> None:
     (Int8(), operand("a_codes", 12)), (Int8(), operand("a_scale", 16, Cadence.BLOCK)),
     (Anda(), operand("a_plane", 32)), (Anda(), operand("a_exponent", 8)), (Anda(), operand("w_codes", 128)),
     (BitFusion(), operand("a_codes", 40)), (Ant(), operand("w_codes", 6)),
-    (Fp4(), operand("a_codes", 10)),
+    (Fp4(), operand("a_codes", 10)), (FloatMac(), operand("a_code", 16)),
+    (PositFma(), operand("w_code", 16)),
     (Anda(), operand("w_scale", 32)), (Figna(m=11), operand("a_codes", 14)), (Figna(m=11), operand("a_codes", 36)),
     (Figna(), operand("w_codes", 6)), (Ifpu(), operand("a_codes", 512, Cadence.GROUP)),
     (Ifpu(), operand("w_plane", 32)), (MixPe(), operand("a_codes", 12)), (MixPe(), operand("w_codes", 24)),
