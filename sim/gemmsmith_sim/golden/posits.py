@@ -77,7 +77,7 @@ class PositRounding:
 
     def __call__(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """The nearest posits."""
-        magnitudes = np.abs(values)
+        magnitudes = np.minimum(np.abs(values), 2.0**1000)  # far beyond the largest, and no carry reaches the sign
         bits = magnitudes.view(np.int64)
         exponents = bits >> FRACTION
         dropped = self._dropped[exponents]
