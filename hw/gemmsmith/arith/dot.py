@@ -95,10 +95,12 @@ class TernaryDot(wiring.Component):
     Parameters
     ----------
     lanes: products per dot product, at least 1. a_width: bits of an activation, at least 1.
+    complements: a third bit of a weight is the complement of its sign, which some technologies want too.
 
     Members
     -------
-    a: In(ArrayLayout(signed(a_width), lanes)). w: In(ArrayLayout(2, lanes)), two's complement.
+    a: In(ArrayLayout(signed(a_width), lanes)). w: In(ArrayLayout(2, lanes)), two's complement; ``complements``:
+        In(ArrayLayout(3, lanes)).
     o: Out(signed(a_width + levels(lanes))).
 
     Raises
@@ -106,10 +108,12 @@ class TernaryDot(wiring.Component):
     ValueError if an argument is below 1.
     """
 
-    def __init__(self, *, lanes: int, a_width: int):
+    def __init__(self, *, lanes: int, a_width: int, complements: bool = False):
         self.cuts = check_tree(lanes, a_width, None)
         self.lanes = lanes
-        super().__init__({"a": In(data.ArrayLayout(signed(a_width), lanes)), "w": In(data.ArrayLayout(2, lanes)),
+        self.complements = complements
+        super().__init__({"a": In(data.ArrayLayout(signed(a_width), lanes)),
+                          "w": In(data.ArrayLayout(2 + complements, lanes)),
                           "o": Out(signed(a_width + levels(lanes)))})
 
     @property
@@ -120,7 +124,9 @@ class TernaryDot(wiring.Component):
         m = Module()
         lanes = range(self.lanes)
         present, negative = (Cat(self.w[lane][b] for lane in lanes) for b in (0, 1))
-        m.d.comb += self.o.eq(leaf("ternary_sum")(m, [self.a[lane] for lane in lanes], present, negative, self.cuts))
+        positive = Cat(self.w[lane][2] for lane in lanes) if self.complements else ~negative
+        words = [self.a[lane] for lane in lanes]
+        m.d.comb += self.o.eq(leaf("ternary_sum")(m, words, present, negative, positive, self.cuts))
         return m
 
 

@@ -15,6 +15,8 @@ from gemmsmith.schemes import (
     Cadence,
     Dequant,
     Figna,
+    FloatMac,
+    Fp4,
     Fp16,
     Fp16Dot,
     FpInt,
@@ -22,13 +24,15 @@ from gemmsmith.schemes import (
     Int8,
     MixPe,
     Operand,
+    PositFma,
 )
 
 SCHEMES: list[Any] = [Fp16(), Fp16Dot(), FpInt(weight_group=64), Int8(), Anda(m=1), Anda(m=6),
                       Anda(m=16, weight_group=64, out="fp16"), Figna(m=11), Ifpu(), W4A16(), W4A16(w="fp4"),
                       Dequant(group=64), MixPe(), MixPe(zero="zp", group=32), MixPe(w="fp4", scale="pow2"),
                       MixPe(w="int3", scale="int8", a=4), MixPe(w="ternary", group=0, scale="fp32"), BitFusion(),
-                      BitFusion(a=4, w=2), Ant(), Ant(a="int", w="pot", out="fp16")]
+                      BitFusion(a=4, w=2), Ant(), Ant(a="int", w="pot", out="fp16"), Fp4(),
+                      *FloatMac.compared(), *PositFma.compared()]
 every_scheme = pytest.mark.parametrize("scheme", SCHEMES, ids=lambda s: s.short)
 ONE = np.ones((2, 3), np.float32)
 

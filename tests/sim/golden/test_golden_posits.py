@@ -9,7 +9,7 @@ import pytest
 import softposit
 
 from gemmsmith.formats import POSIT4_1, POSIT8_0, POSIT16_1, POSIT32_2, PositFormat, Special
-from gemmsmith_sim.golden.posits import posit_codes, posit_values, storage
+from gemmsmith_sim.golden.posits import PositRounding, posit_codes, posit_values, storage
 from oracle.posits import posit_rounded
 
 SMALL = [PositFormat(n=n, es=es) for n in (2, 3, 4, 5, 8, 11) for es in range(5)]
@@ -114,6 +114,15 @@ def test_all_pairs_of_8_bits(name: str, operation: np.ufunc) -> None:
         a, b = values[p], values[q]
         nar = isinstance(a, Special) or isinstance(b, Special)
         assert code == POSIT8_0.encode(Special.NAN if nar else (a + b if name == "add" else a * b)), (p, q)
+
+
+@pytest.mark.parametrize("fmt", ALL, ids=lambda f: f.name)
+def test_rounding_gives_what_the_nearest_codes_mean(fmt: PositFormat) -> None:
+    codes = np.random.default_rng(fmt.es).integers(0, 1 << fmt.n, 500)
+    between = ties(fmt, np.arange(1, 1 << min(fmt.n, 10) - 1)) if fmt.n < 32 else codes / 7
+    values = np.concatenate([random_values(fmt, 3000, seed=fmt.n), between, -between, np.nextafter(between, 0),
+                             posit_values(fmt, codes), [0.0, np.nan, 1e308, -1e-308]])
+    assert np.array_equal(PositRounding(fmt)(values), posit_values(fmt, posit_codes(fmt, values)), equal_nan=True)
 
 
 def test_ends_and_what_is_no_number() -> None:

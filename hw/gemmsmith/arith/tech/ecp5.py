@@ -85,13 +85,14 @@ def gated_sum(m: Module, words: Sequence[Value], gates: Sequence[Value], cuts: C
 
 
 @variant("ternary_sum", "ecp5")
-def ternary_sum(m: Module, words: Sequence[Value], present: Value, negative: Value, cuts: Collection[int]) -> Value:
+def ternary_sum(m: Module, words: Sequence[Value], present: Value, negative: Value, positive: Value,
+                cuts: Collection[int]) -> Value:
     """A LUT for every bit of one word of a pair; the other one's is the chain's."""
     if len(words) == 1:
-        return portable.ternary_sum(m, words, present, negative, cuts)
+        return portable.ternary_sum(m, words, present, negative, positive, cuts)
     width = len(words[0])
     minus, plus = Signal(len(words), name="minus"), Signal(len(words), name="plus")
-    m.d.comb += [minus.eq(negative), plus.eq(~minus)]
+    m.d.comb += [minus.eq(negative), plus.eq(positive)]
 
     def offset(lane: int) -> list[Value]:
         """Bits of a lane's summand, the sign inverted."""

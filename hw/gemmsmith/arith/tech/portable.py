@@ -33,8 +33,10 @@ def _tree(m: Module, terms: Sequence[Value], cuts: Collection[int]) -> Value:
 
 
 @variant("ternary_sum")
-def ternary_sum(m: Module, words: Sequence[Value], present: Value, negative: Value, cuts: Collection[int]) -> Value:
+def ternary_sum(m: Module, words: Sequence[Value], present: Value, negative: Value, positive: Value,
+                cuts: Collection[int]) -> Value:
     """Σ (word if present, else 0; complemented if negative) of signed words of one width; otherwise as ``gated_sum``.
+    ``positive`` is the complement of ``negative``.
 
     Each complement lacks a one: −x = ~x + 1.
     """
