@@ -90,17 +90,15 @@ class TernaryDot(wiring.Component):
     subtracted, and the ones that make negatives of complements are left to be counted where weights enter, once for all
     dot products with the same weights.
 
-    Latency ``levels(lanes)`` cycles, one dot product a cycle.
+    Latency ``levels(lanes) + 1`` cycles, one dot product a cycle.
 
     Parameters
     ----------
     lanes: products per dot product, at least 1. a_width: bits of an activation, at least 1.
-    complements: a third bit of a weight is the complement of its sign, which some technologies want too.
 
     Members
     -------
-    a: In(ArrayLayout(signed(a_width), lanes)). w: In(ArrayLayout(2, lanes)), two's complement; ``complements``:
-        In(ArrayLayout(3, lanes)).
+    a: In(ArrayLayout(signed(a_width), lanes)). w: In(ArrayLayout(2, lanes)), two's complement.
     o: Out(signed(a_width + levels(lanes))).
 
     Raises
@@ -108,25 +106,21 @@ class TernaryDot(wiring.Component):
     ValueError if an argument is below 1.
     """
 
-    def __init__(self, *, lanes: int, a_width: int, complements: bool = False):
+    def __init__(self, *, lanes: int, a_width: int):
         self.cuts = check_tree(lanes, a_width, None)
         self.lanes = lanes
-        self.complements = complements
-        super().__init__({"a": In(data.ArrayLayout(signed(a_width), lanes)),
-                          "w": In(data.ArrayLayout(2 + complements, lanes)),
+        super().__init__({"a": In(data.ArrayLayout(signed(a_width), lanes)), "w": In(data.ArrayLayout(2, lanes)),
                           "o": Out(signed(a_width + levels(lanes)))})
 
     @property
     def latency(self) -> int:
-        return len(self.cuts)
+        return len(self.cuts) + 1
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         lanes = range(self.lanes)
         present, negative = (Cat(self.w[lane][b] for lane in lanes) for b in (0, 1))
-        positive = Cat(self.w[lane][2] for lane in lanes) if self.complements else ~negative
-        words = [self.a[lane] for lane in lanes]
-        m.d.comb += self.o.eq(leaf("ternary_sum")(m, words, present, negative, positive, self.cuts))
+        m.d.comb += self.o.eq(leaf("ternary_sum")(m, [self.a[lane] for lane in lanes], present, negative, self.cuts))
         return m
 
 

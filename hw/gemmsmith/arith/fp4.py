@@ -23,7 +23,7 @@ VALUES = (*HALVES, *(-half for half in HALVES))
 """Twice the values of codes 0 … 15."""
 WEIGHTS = (1, 3, 8)
 """What ternary digits count: three of them make every one of ``VALUES``, as five bits in two's complement do."""
-DIGITS_WIDTH = 3 * len(WEIGHTS)
+DIGITS_WIDTH = 2 * len(WEIGHTS)
 LACKING_WIDTH = 5
 """Bits of what ``Fp4Dot`` lacks for one weight, 0 … 12, with a sign."""
 
@@ -50,8 +50,8 @@ def fp4_integer(code: Value) -> Value:
 
 
 def fp4_digits(code: Value) -> Value:
-    """The digits of twice the value of an E2M1 code, each as ``TernaryDot`` takes it with its complement."""
-    return Array(Const(sum((t & 3 | (t >= 0) << 2) << 3 * n for n, t in enumerate(_digits(value))), DIGITS_WIDTH)
+    """The digits of twice the value of an E2M1 code, each as ``TernaryDot`` takes it."""
+    return Array(Const(sum((t & 3) << 2 * n for n, t in enumerate(_digits(value))), DIGITS_WIDTH)
                  for value in VALUES)[code]
 
 
@@ -62,7 +62,7 @@ def fp4_lacking(code: Value) -> Value:
 
 def dot_latency(lanes: int) -> int:
     """Latency of an ``Fp4Dot``."""
-    return levels(lanes) + 2
+    return levels(lanes) + 3
 
 
 class Fp4Dot(wiring.Component):
@@ -71,7 +71,7 @@ class Fp4Dot(wiring.Component):
     Weights come as ternary digits that count 1, 3 and 8, a plane each: three instead of the five of two's complement,
     each of which is dearer, since its words are complemented as well as gated.
 
-    Latency ``levels(lanes) + 2`` cycles, one dot product a cycle.
+    Latency ``levels(lanes) + 3`` cycles, one dot product a cycle.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ class Fp4Dot(wiring.Component):
 
     Members
     -------
-    a: In(ArrayLayout(signed(5), lanes)). w: In(ArrayLayout(9, lanes)), as ``fp4_digits`` gives them.
+    a: In(ArrayLayout(signed(5), lanes)). w: In(ArrayLayout(6, lanes)), as ``fp4_digits`` gives them.
     o: Out(signed(9 + levels(lanes))).
 
     Raises
@@ -110,7 +110,7 @@ class Fp4Dot(wiring.Component):
 
     def _plane(self, m: Module, n: int) -> Value:
         """Sum of the activations times digit ``n`` of the weights."""
-        m.submodules[f"plane_{n}"] = plane = TernaryDot(lanes=self.lanes, a_width=INTEGER, complements=True)
+        m.submodules[f"plane_{n}"] = plane = TernaryDot(lanes=self.lanes, a_width=INTEGER)
         m.d.comb += plane.a.eq(self.a)
-        m.d.comb += [plane.w[lane].eq(self.w[lane].word_select(n, 3)) for lane in range(self.lanes)]
+        m.d.comb += [plane.w[lane].eq(self.w[lane].word_select(n, 2)) for lane in range(self.lanes)]
         return plane.o

@@ -90,7 +90,7 @@ class IntegerDot:
             return ProductDot.latency + 1
         if self.recoded:
             return DigitAccumulator.latency
-        return levels(self.lanes) + (0 if self.lacks_ones else levels(self.w_width)) + 1
+        return levels(self.lanes) + (1 if self.lacks_ones else levels(self.w_width)) + 1
 
 
 class IntegerElement(ProcessingElement):

@@ -234,17 +234,23 @@ class MixPeTail(Tail):
         m.submodules.totals = totals = FloatTotals(count=self.share, loop=self.pe.tail_loop)
         tag = delay(m, self.ctl, done - 1, name="tag")
         m.d.comb += [totals.i.eq(summand), *totals.told(tag)]
-        return delay(m, totals.o, int(totals.stages.stored), name="total", reset_less=True)
+        if not totals.stages.stored:
+            return totals.o
+        total = Signal.like(totals.o, reset_less=True)
+        with m.If(totals.o_valid):  # sums on the way would keep the multiplier busy
+            m.d.sync += total.eq(totals.o)
+        return total
 
     def _a_scale(self, m: Module, done: int) -> Value:
         """The activations' scale ``done`` cycles later: a word per block, kept where few blocks are under way."""
         places = levels(done // self.pe.result_interval(self.share) + 2)
         m.submodules.a_scales = kept = Memory(shape=32, depth=1 << places, init=[])
         read, write = kept.read_port(domain="comb"), kept.write_port()
-        slot = Signal(places)
+        slot, following = Signal(places), Signal(places)
         last = self.ctl.valid & self.ctl.last
-        with m.If(last & (self.ctl.index == self.share - 1)):
-            m.d.sync += slot.eq(slot + 1)
-        m.d.comb += [write.en.eq(last), write.addr.eq(slot), write.data.eq(self.a_scale),
-                     read.addr.eq(delay(m, slot, done, name="slot", reset_less=True))]
+        # A step ahead of a block's first output: the scale changes with what it multiplies, and at no other time.
+        m.d.comb += following.eq(slot + (last & (self.ctl.index == 0)))
+        m.d.sync += slot.eq(following)
+        m.d.comb += [write.en.eq(last), write.addr.eq(following), write.data.eq(self.a_scale),
+                     read.addr.eq(delay(m, following, done, name="slot", reset_less=True))]
         return read.data
