@@ -35,6 +35,14 @@ MUTANTS = (
     Mutant("golden-posit-drops-what-is-below-the-tie", "sim/gemmsmith_sim/golden/posits.py",
            "tail & (1 << rest) - 1) != 0", "tail & (1 << rest) - 4096) != 0",
            "tests/sim/golden/test_golden_posits.py::test_ties_and_their_neighbours"),
+    # XR-NPE.
+    Mutant("quire-keeps-an-old-carry", "hw/gemmsmith/arith/lane_quire.py", "held.carry & ~first", "held.carry",
+           "tests/hw/pe/test_xrnpe_products.py::test_sums"),
+    Mutant("largest-posit-without-its-one", "hw/gemmsmith/arith/posit_lanes.py",
+           "(after[1], sixteen, upper | after[0])", "(after[1], sixteen, after[0])",
+           "tests/hw/pe/test_xrnpe_products.py::test_every_code_of_16_bits"),
+    Mutant("golden-quire-loses-a-limb", "sim/gemmsmith_sim/golden/exact.py", "sticky |= ~room & (digit != 0)", "pass",
+           "tests/sim/golden/test_golden_xrnpe.py::test_sums_of_limbs_round_to_odd"),
     # Shares of a core in an array, and the pace of its blocks.
     Mutant("column-edges-shared-by-columns", "sim/gemmsmith_sim/measure/suites/share.py",
            'per_core["column_edge"] /= rows', 'per_core["column_edge"] /= cols',

@@ -61,7 +61,8 @@ def test_catalog_lists_every_short_name() -> None:
                                *("ant" if a == w == "flint" else f"ant-{a}-{w}"
                                  for a in ("int", "float", "flint", "pot") for w in ("int", "float", "flint", "pot")),
                                "fp4", "fp8-e4m3", "fp8-e5m2", "bf16",
-                               "posit4-fma", "posit8-fma", "posit16-fma"]
+                               "posit4-fma", "posit8-fma", "posit16-fma",
+                               *(f"xrnpe-{name}" for name in ("fp4", "posit4", "posit8", "posit16"))]
     for short, scheme in catalog().items():
         assert scheme.short == short
         assert parse(short) == scheme
