@@ -288,7 +288,8 @@ def test_a_family_has_one_golden_model() -> None:
 
 def test_a_family_without_golden_model_is_named() -> None:
     orphan = type("Orphan", (Sign,), {"family": "toyorphan"})
-    families = ("anda, ant, bitfusion, dequant, figna, fp16, fp16dot, fpint, ifpu, int8, mixpe, (toysign, )?w4a16")
+    families = ("anda, ant, bitfusion, dequant, figna, floatmac, fp16, fp16dot, fp4, fpint, ifpu, int8, mixpe, positfma, "
+                "(toysign, )?w4a16, xrnpe")
     with pytest.raises(ValueError, match=f"'toyorphan' has no golden model; {families}"):
         for_scheme(orphan())
 
