@@ -1,4 +1,4 @@
-"""Language models with their linear layers on a chosen backend, for ``run`` and ``perplexity``."""
+"""Models with their matrix products on a chosen backend, for ``run``, ``perplexity`` and ``perceive``."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from gemmsmith_cli.options import Backend, QuantiserName, parse_choices
 from gemmsmith_sim.llm.checkpoint import Checkpoint
 from gemmsmith_sim.llm.model import FloatLinear, LinearBackend
 from gemmsmith_sim.llm.quantized import GoldenLinear, SchemeOf, WeightOnlyLinear
+from gemmsmith_sim.perception.network import Trained
 from gemmsmith_sim.quantise import QUANTISERS, Quantiser
-from gemmsmith_sim.search.assignment import PrecisionMap
+from gemmsmith_sim.search.assignment import MODULES, Modules, PrecisionMap
 
 
 def split_arguments(arguments: Sequence[str] | None) -> tuple[Path | None, dict[str, str]]:
@@ -44,8 +45,11 @@ class Arithmetic:
 
     @classmethod
     def chosen(cls, backend: Backend | None, scheme: str | None, precision: Path | None, choices: dict[str, str],
-               quantiser: QuantiserName | None = None) -> Arithmetic:
-        """From options. Raises ``InputError`` where they do not fit each other, ``PrecisionError`` for a bad file."""
+               quantiser: QuantiserName | None = None, modules: Modules = MODULES) -> Arithmetic:
+        """From options, for a model with ``modules``.
+
+        Raises ``InputError`` where they do not fit each other, ``PrecisionError`` for a bad file.
+        """
         if scheme and precision:
             raise InputError(f"--scheme {scheme} and --precision exclude each other: the file names the scheme")
         given = bool(scheme or precision)
@@ -58,14 +62,15 @@ class Arithmetic:
             raise InputError(f"{what} has no choice {next(iter(choices))!r}")
         if quantiser is QuantiserName.CLIP and (scheme is None or parse(scheme).family != "mixpe"):
             raise InputError(f"--quantiser clip serves the mixpe schemes (w4a8 …), not {scheme or 'other backends'}")
-        return cls(backend, scheme, PrecisionMap.load(precision) if precision else None, choices, quantiser)
+        precisions = PrecisionMap.load(precision, modules) if precision else None
+        return cls(backend, scheme, precisions, choices, quantiser)
 
     @contextmanager
-    def linear(self, model: Checkpoint) -> Iterator[LinearBackend]:
-        """What computes the linear layers of ``model``; a simulator is open meanwhile."""
+    def linear(self, model: Checkpoint | Trained) -> Iterator[LinearBackend]:
+        """What computes the matrix products of ``model``; a simulator is open meanwhile."""
         if self.precisions:
             self.precisions.check_model(model)
-        if self.quantiser and model.config.quantization_config:
+        if self.quantiser and isinstance(model, Checkpoint) and model.config.quantization_config:
             raise InputError(f"{model.folder}: is quantised already; it takes no --quantiser {self.quantiser.value}")
         if self.backend is Backend.RTL:
             with self._rtl() as linear:
