@@ -4,7 +4,7 @@ The cells of the technology are those of Yosys' own models, in which nothing of 
 """
 
 import pytest
-from amaranth.hdl import Module, Signal, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from prover import FPGAS, prove_always
 
 from gemmsmith.arith.tech import leaf, targeting
@@ -139,3 +139,37 @@ def test_shift_left(target, width, unit, tmp_path):
         return leaf("shift_left")(m, signal(signed(width), "word"), signal(2, "distance"), unit)
 
     prove_equal(target, tmp_path, build, latency=2, plain=True)
+
+
+@pytest.mark.parametrize("target", ["ecp5", "xcup"])
+@pytest.mark.parametrize("width", [1, 6, 32])
+def test_accumulate_segment(target, width, tmp_path):
+    def build(m, signal):
+        kept, x = (signal(width, name) for name in ("kept", "x"))
+        return leaf("accumulate_segment")(m, kept, signal(1, "clear"), x, signal(1, "carry"))
+
+    prove_equal(target, tmp_path, build)
+
+
+@pytest.mark.parametrize("target", ["ecp5"])
+@pytest.mark.parametrize(("parts", "size"), [(1, 4), (2, 3), (4, 4)])
+def test_negate_lanes(target, parts, size, tmp_path):
+    """A joined part has the minus of the one below it, as the leaf demands."""
+    def build(m, signal):
+        minus, joined = signal(parts, "minus"), signal(parts, "joined")
+        same = [minus[0]]
+        for part in range(1, parts):
+            same.append(Mux(joined[part], same[-1], minus[part]))
+        return leaf("negate_lanes")(m, signal(parts * size, "word"), Cat(same), Cat(Const(0, 1), joined[1:]))
+
+    prove_equal(target, tmp_path, build)
+
+
+@pytest.mark.parametrize("target", ["ecp5", "xcup"])
+@pytest.mark.parametrize(("width", "place"), [(3, 1), (8, 4), (13, 7)])
+def test_gated_parts(target, width, place, tmp_path):
+    def build(m, signal):
+        ways = signal(2, "ways")
+        return leaf("gated_parts")(m, signal(width, "word"), signal(2, "gates"), place, ways[0], ways[1])
+
+    prove_equal(target, tmp_path, build)

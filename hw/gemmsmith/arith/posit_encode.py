@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from gemmsmith.arith.serial_normalize import INTERVAL
 from gemmsmith.arith.sum import delay
 
 CODE = 16
@@ -16,8 +17,6 @@ FRACTION = 13
 """Bits of the fraction: the most that a code has, and one that rounds."""
 EXPONENT = 10
 """Bits of the exponent."""
-INTERVAL = 4
-"""Cycles from a number to the next."""
 
 
 class PositEncode(wiring.Component):
@@ -50,11 +49,12 @@ class PositEncode(wiring.Component):
         })
 
     latency = 2 * INTERVAL + 1
+    """Cycles from a number to its code."""
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         string, amount = self._string(m)
-        more = self.more | (amount[1:].all() & (self.format != 0))  # less than minpos is above half of it
+        more = self.more | (amount[1:].all() & (self.format != 0))  # posits below minpos are above a half of it
         tags = Cat(self.sign, self.zero, self.nar)
         string, more, (low, tags) = _station(m, self.start, string, more, amount[2:], 4, (amount[:2], tags), name="far")
         second = delay(m, self.start, INTERVAL, name="start")
@@ -63,32 +63,34 @@ class PositEncode(wiring.Component):
         return m
 
     def _string(self, m: Module) -> tuple[Signal, Signal]:
-        """Regime of two bits, exponent and fraction; and how far to move it."""
+        """Regime of two bits, exponent and fraction; and how far to move it: what the regime is longer, and the code
+        shorter than 16 bits."""
         long, short, e2m1 = self.format.all(), ~self.format[1], self.format == 0
-        small = self.exponent[-1]
-        size = Signal(EXPONENT - 1)  # of the regime, less one: the exponent, complemented if negative
-        places, above = Signal(4), Signal()
+        with_exponent, small = self.format[0], self.exponent[-1]
+        size, longer, above = Signal(EXPONENT - 1), Signal(4), Signal()
         m.d.comb += [
-            size.eq(self.exponent[:-1] ^ small.replicate(EXPONENT - 1)),
-            places.eq(Mux(self.format[0], size[1:5], size[:4])),
-            above.eq(size[5:].any() | (size[4] & ~self.format[0])),
+            size.eq(self.exponent[:-1] ^ small.replicate(EXPONENT - 1)),  # −1 − exponent, if negative
+            longer.eq(Mux(with_exponent, size[1:5], size[:4])),
+            above.eq(size[5:].any() | (size[4] & ~with_exponent)),
         ]
-        open_ = Signal()
-        m.d.comb += open_.eq(e2m1 & ~small & ~above & (places == 1))
-        high = places[1] & Mux(e2m1, places[0], Const(1, 1))  # with all bits above it, it is too long
-        too_long = Signal()
-        m.d.comb += too_long.eq(above | ((places[3] | ~long) & (places[2] | short) & high)
-                                | (~long & places[3]) | (short & places[2]))
+        # No regime need be longer than what leaves no room for a bit behind it; with E2M1, for none that rounds either.
+        too_long, endless = Signal(), Signal()
+        m.d.comb += [
+            too_long.eq(above | Array([  # from 3, 2, 6 or 14 on
+                longer[2:].any() | longer[:2].all(), longer[1:].any(), longer[3] | longer[1:3].all(),
+                longer[1:].all()])[self.format]),
+            endless.eq(e2m1 & ~small & (longer == 1)),  # E2M1's 4 and 6
+        ]
         amount, string = Signal(4), Signal(CODE)
         regime = self.sign == small
         m.d.comb += [
-            amount.eq(Cat(Mux(too_long, e2m1, places[0] & ~open_), places[1] | too_long,
-                          places[2] | short | too_long, places[3] | ~long | too_long)),
+            amount.eq(Cat(Mux(too_long, e2m1, longer[0] & ~endless), longer[1] | too_long,
+                          longer[2] | short | too_long, longer[3] | ~long | too_long)),
             string.eq(Cat(
-                self.fraction[:7],
-                Mux(self.format[0], self.fraction[7:], Cat(Const(0, 1), self.fraction[7:-1])),
-                Mux(self.format[0], self.exponent[0] ^ self.sign, self.fraction[-1]),
-                ~regime ^ open_, regime)),
+                self.fraction[:7],  # rounds, without an exponent: no matter where it is
+                Mux(with_exponent, self.fraction[7:], Cat(Const(0, 1), self.fraction[7:-1])),
+                Mux(with_exponent, self.exponent[0] ^ self.sign, self.fraction[-1]),
+                ~regime ^ endless, regime)),
         ]
         return string, amount
 

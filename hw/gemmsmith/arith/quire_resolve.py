@@ -8,11 +8,9 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from gemmsmith.arith.lane_quire import WORD, WORDS
 from gemmsmith.arith.sum import delay
 from gemmsmith.arith.tech import leaf
-
-WORD, WORDS = 32, 4
-"""Bits of a word, words of a quire."""
 
 ResultWord = data.StructLayout({"sum": WORD, "carry": 1, "nar": 1})
 """A word of a quire: 32 bits, a carry of the next word's weight that is still to be added, and whether the word's lane

@@ -44,6 +44,7 @@ class SerialNormalize(wiring.Component):
         })
 
     latency = 2 * INTERVAL
+    """Cycles from a number to its top bits."""
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()

@@ -158,6 +158,8 @@ class Engine(wiring.Component):
     o: Out(result_width): the core's result.
     """
 
+    _MustUse__silence = True  # also made only to be read: by a build's check
+
     def __init__(self, pe: ProcessingElement):
         self.pe = pe
         super().__init__({"ctl": In(Control), "mode": In(pe.mode_width),

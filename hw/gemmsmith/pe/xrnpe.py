@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from amaranth.hdl import Array, Cat, Const, Module, Signal
-from amaranth.lib import data
 
 from gemmsmith.arith.lane_product import CUTS, LaneMultiplier
-from gemmsmith.arith.lane_quire import WORD, WORDS, LaneQuire
+from gemmsmith.arith.lane_quire import WORDS, LaneQuire
 from gemmsmith.arith.posit_lanes import FORMATS, LANES, Chosen, Decoded, LaneDecoder, chosen
+from gemmsmith.arith.quire_resolve import ResultWord
 from gemmsmith.arith.sum import delay
 from gemmsmith.pe.base import Core, Edge, ProcessingElement, Tail
 from gemmsmith.pe.xrnpe_readout import ReadOut
@@ -17,8 +17,6 @@ from gemmsmith.schemes import Axis, Cadence, Operand, Part, XrNpe
 from gemmsmith.schemes.base import OUTPUTS
 from gemmsmith.schemes.xrnpe import BITS
 
-ResultWord = data.StructLayout({"sum": WORD, "carry": 1, "nar": 1})
-"""A word of the quire (see ``LaneQuire``), and whether its lane met a NaR."""
 ALL = (1 << len(FORMATS)) - 1
 
 
@@ -112,6 +110,7 @@ class XrNpeEdge(Edge):
         row = self.axis is Axis.ROW
         m.submodules.decoder = decoder = LaneDecoder()
         ctl = delay(m, self.ctl, decoder.latency, name="ctl")
+        formats = Signal(Chosen)
         word, held = Signal(Decoded), Signal(Decoded, reset_less=True)
         m.d.comb += word.eq(decoder.o)
         if not row:  # complements of gates are what leaves want, as they come from registers
@@ -120,7 +119,7 @@ class XrNpeEdge(Edge):
             m.d.sync += held.eq(word)
         m.d.sync += self.flag.eq(ctl.valid & decoder.o.lanes.nar.any())
         m.d.comb += [decoder.i.eq(self.a_codes if row else self.w_codes),
-                     decoder.formats.eq(chosen(self.mode[:2], self.pe.present)),
+                     formats.eq(chosen(self.mode[:2], self.pe.present)), decoder.formats.eq(formats),
                      decoder.enable.eq(self.ctl.valid), self.o.eq(held)]
         if row:
             m.d.sync += self.ctl_o.eq(ctl)

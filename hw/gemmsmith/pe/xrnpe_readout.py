@@ -8,8 +8,9 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data
 
 from gemmsmith.arith.float_convert import FloatToHalf
+from gemmsmith.arith.lane_quire import WORD, WORDS
 from gemmsmith.arith.posit_encode import EXPONENT, FRACTION, PositEncode
-from gemmsmith.arith.quire_resolve import WORD, WORDS, QuireResolve
+from gemmsmith.arith.quire_resolve import QuireResolve
 from gemmsmith.arith.round import FP16, FP32, RoundToFloat
 from gemmsmith.arith.serial_normalize import SPREAD, SerialNormalize
 from gemmsmith.arith.sum import delay
@@ -21,7 +22,7 @@ LSB = (-2, -8, -12, -56)
 """Weight of a quire's last bit, by the operands' format: fp4, posit4, posit8, posit16."""
 SCALE = 9
 """Bits of the sum of two exponents."""
-ROUND_STAGES, HALF_STAGES = 2, 1
+ROUND_STAGES, HALF_STAGES = 2, 2
 """Pipeline registers of the parts that make a float."""
 
 Along = data.StructLayout({"scale": signed(SCALE), "index": 2, "zero": 1, "nar": 1})

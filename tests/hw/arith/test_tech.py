@@ -1,3 +1,5 @@
+from itertools import product
+
 import pytest
 from amaranth.hdl import Module, Signal, signed
 from amaranth.sim import Simulator
@@ -88,3 +90,35 @@ def test_accumulate_exhaustively(subtracts):
     vectors = [(k, c, v, s) for k in range(-16, 16) for c in (0, 1) for v in range(-8, 8) for s in range(1 + subtracts)]
     expected = [((0 if c else k) + (-v if s else v) + 16) % 32 - 16 for k, c, v, s in vectors]
     assert _drive((kept, clear, x, subtract), o, vectors, m) == expected
+
+
+def test_accumulate_segment_exhaustively():
+    m = Module()
+    kept, clear, x, carry, o = Signal(3), Signal(), Signal(3), Signal(), Signal(4)
+    total = leaf("accumulate_segment")(m, kept, clear, x, carry)
+    assert len(total) == 4
+    m.d.comb += o.eq(total)
+    vectors = list(product(range(8), (0, 1), range(8), (0, 1)))
+    assert _drive((kept, clear, x, carry), o, vectors, m) == [(0 if c else k) + v + n for k, c, v, n in vectors]
+
+
+def test_negate_lanes_exhaustively():
+    """Two parts of three bits: two numbers, or one."""
+    m = Module()
+    word, minus, joined, o = Signal(6), Signal(2), Signal(2), Signal(6)
+    m.d.comb += o.eq(leaf("negate_lanes")(m, word, minus, joined))
+    vectors = [(w, s, j) for w in range(64) for s, j in ((0, 0), (1, 0), (2, 0), (3, 0), (0, 2), (3, 2))]
+    expected = [(-w if s else w) % 64 if j else
+                ((-w if s & 1 else w) % 8) | ((-(w >> 3) if s & 2 else w >> 3) % 8) << 3 for w, s, j in vectors]
+    assert _drive((word, minus, joined), o, vectors, m) == expected
+
+
+def test_gated_parts_exhaustively():
+    m = Module()
+    word, gates, lower, upper, o = Signal(4), Signal(2), Signal(), Signal(), Signal(6)
+    total = leaf("gated_parts")(m, word, gates, 1, lower, upper)
+    assert len(total) == 6
+    m.d.comb += o.eq(total)
+    vectors = list(product(range(16), range(4), (0, 1), (0, 1)))
+    expected = [(w & (1 * low | 14 * high)) * g for w, g, low, high in vectors]
+    assert _drive((word, gates, lower, upper), o, vectors, m) == expected

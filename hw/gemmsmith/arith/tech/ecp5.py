@@ -150,11 +150,8 @@ def gated_pair(m: Module, word: Value, gates: Value, negative: bool) -> Value:
 @variant("gated_parts", "ecp5")
 def gated_parts(m: Module, word: Value, gates: Value, place: int, lower: Value, upper: Value) -> Value:
     """Each part of the word has gates of its own, which is a LUT for each gate, not for each bit."""
-    shut = []
-    for row in range(2):
-        ways = Signal(2, name=f"inverted_gates_{row}")
-        m.d.comb += ways.eq(~gates[row].replicate(2) | Cat(~lower, ~upper))
-        shut.append(ways)
+    shut = [portable.stage(m, ~gates[row].replicate(2) | Cat(~lower, ~upper), registered=False,
+                           name=f"inverted_gates_{row}") for row in range(2)]
 
     def bit(row: int, k: int) -> tuple[Value, Value]:
         return (word[k], shut[row][k >= place]) if k in range(len(word)) else (ZERO, ZERO)

@@ -169,3 +169,20 @@ def accumulate(m: Module, kept: Value, clear: Value, x: Value, subtract: Value |
     x = Cat(x, x[-1].replicate(max(0, len(kept) - len(x))))
     bits = [(ACCUMULATE, (a, minus, c, clear)) for a, c in zip(x[:len(kept)], kept, strict=True)]
     return add_two(m, bits, carry=minus)[:-1].as_signed()
+
+
+@variant("gated_parts", "xcup")
+def gated_parts(m: Module, word: Value, gates: Value, place: int, lower: Value, upper: Value) -> Value:
+    """Each part of the word has gates of its own, which is a LUT for each gate, not for each bit."""
+    shut = [portable.stage(m, ~gates[row].replicate(2) | Cat(~lower, ~upper), registered=False,
+                           name=f"inverted_gates_{row}") for row in range(2)]
+
+    def bit(row: int, k: int) -> tuple[Value, Value]:
+        return (word[k], shut[row][k >= place]) if k in range(len(word)) else (ZERO, ZERO)
+
+    return add_two(m, [(GATED, (*bit(1, k - 1), *bit(0, k))) for k in range(len(word) + 2)])[:-1]
+
+
+@variant("accumulate_segment", "xcup")
+def accumulate_segment(m: Module, kept: Value, clear: Value, x: Value, carry: Value) -> Value:
+    return add_two(m, [(ACCUMULATE, (a, ZERO, c, clear)) for a, c in zip(x, kept, strict=True)], carry=carry)

@@ -1,0 +1,78 @@
+"""An engine (edges and core) as compiled code: a word of each operand in, a result out, a million in seconds."""
+
+from __future__ import annotations
+
+import ctypes
+
+import numpy as np
+
+from gemmsmith.emit import BuildConfig, emit_build
+from gemmsmith_sim.backends.toolchain import (
+    cached,
+    compile_units,
+    compiler,
+    model_units,
+    run_compiler,
+    runtime_objects,
+    verilate,
+)
+
+VALID, FIRST, LAST = 1, 2, 4
+HARNESS = """
+#include "Vdut.h"
+#include "verilated.h"
+extern "C" void run(const uint32_t *words, const uint8_t *controls, uint32_t *results, size_t count, int mode,
+                    size_t latency) {
+    Vdut dut;
+    dut.aresetn = 1;
+    dut.mode = mode;
+    for (size_t n = 0; n < count + latency; n++) {
+        dut.ctl = n < count ? controls[n] : 0;
+        dut.a_codes = n < count ? words[n] & 0xffff : 0;
+        dut.w_codes = n < count ? words[n] >> 16 : 0;
+        dut.aclk = 0; dut.eval();
+        if (n >= latency)
+            for (int k = 0; k < RESULT_WORDS; k++) results[(n - latency) * RESULT_WORDS + k] = dut.o[k];
+        dut.aclk = 1; dut.eval();
+    }
+}
+"""
+
+
+class NativeEngine:
+    """The engine of a scheme whose operands have 16 bits a beat.
+
+    Parameters
+    ----------
+    scheme, choices: the build.
+    """
+
+    def __init__(self, scheme: str, **choices: str):
+        self.config = BuildConfig.resolve(scheme, {**choices, "level": "engine"})
+        self.pe = self.config.element()
+        self.bits = self.pe.result_width * self.pe.result_words
+        self.result_words = -(-self.bits // 32)
+        verilog, harness = emit_build(self.config).verilog, HARNESS.replace("RESULT_WORDS", str(self.result_words))
+
+        def build(scratch):
+            verilate(verilog, self.config.name, scratch, prefix="Vdut")
+            (scratch / "harness.cpp").write_text(harness)
+            units = {**model_units(scratch, "Vdut"), scratch / "harness.cpp": "-O1"}
+            objects = [*compile_units(scratch, units), *runtime_objects(("verilated", "verilated_threads"))]
+            library = scratch / "engine.so"
+            run_compiler([*compiler(), "-shared", "-o", library, *objects, "-pthread"])
+            return library
+
+        self._run = ctypes.CDLL(str(cached("engine.so", (verilog, harness), build))).run
+
+    def results(self, a, w, controls, *, mode):
+        """The core's result after each beat: uint32 (beats, words), the least significant first. ``controls`` are sums
+        of ``VALID``, ``FIRST`` and ``LAST``."""
+        words = np.ascontiguousarray(a.astype(np.uint32) | w.astype(np.uint32) << np.uint32(16))
+        controls = np.ascontiguousarray(np.broadcast_to(np.asarray(controls, np.uint8), words.shape))
+        results = np.empty((len(words), self.result_words), np.uint32)
+        # As declared, and one cycle for the top's registers.
+        latency = 1 + self.pe.edge_latency + self.pe.core_latency
+        self._run(*(array.ctypes for array in (words, controls, results)), ctypes.c_size_t(len(words)), mode,
+                  ctypes.c_size_t(latency))
+        return results
