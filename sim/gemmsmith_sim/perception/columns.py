@@ -41,9 +41,10 @@ def pool(images: Floats) -> Floats:
 
 
 def pool_back(gradient: Floats, images: Floats, pooled: Floats) -> Floats:
-    """The gradient of ``pool``, to the pixel that was the maximum; to all of equals."""
+    """The gradient of ``pool``, to the pixel that was the maximum; equals share it."""
     largest = _blocks(images) == pooled[:, :, None, :, None]
-    return (largest * gradient[:, :, None, :, None]).reshape(images.shape)
+    share = gradient / largest.sum(axis=(2, 4), dtype=np.float32)
+    return (largest * share[:, :, None, :, None]).reshape(images.shape)
 
 
 def _blocks(images: Floats) -> Floats:

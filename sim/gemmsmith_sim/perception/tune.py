@@ -39,7 +39,8 @@ class Tuned:
     heldout_reference: Score
 
 
-def tune(model: Trained, scheme: Scheme, *, loss: float, iterations: int = 32,
+def tune(model: Trained, scheme: Scheme, *, loss: float, iterations: int = 32, calibration: Scenes | None = None,
+         heldout: Scenes | None = None,
          progress: Callable[[float, float], None] | None = None) -> Tuned:
     """The assignment of ``scheme``'s ladder to layers with the fewest bit operations that ``adapt`` finds.
 
@@ -51,6 +52,7 @@ def tune(model: Trained, scheme: Scheme, *, loss: float, iterations: int = 32,
     scheme: whose ladder is searched; its other choices hold for all layers.
     loss: relative loss of accuracy that is allowed, 0 ≤ loss < 1.
     iterations: most evaluations of the search.
+    calibration, heldout: pictures of the search, and of the final figures; by default the usual ones.
     progress: called with the share of the work done, and 1.
 
     Raises ``ValueError`` for a scheme without a ladder, a loss out of range, or if no assignment that was tried is
@@ -59,7 +61,8 @@ def tune(model: Trained, scheme: Scheme, *, loss: float, iterations: int = 32,
     if not 0 <= loss < 1:
         raise ValueError(f"loss must be at least 0 and below 1, not {loss!r}")
     candidates = Candidates(scheme, MODULES)
-    scenes, known = calibration_scenes(), {}
+    scenes, pictures = calibration or calibration_scenes(), heldout or heldout_scenes()
+    known: dict[tuple[Scheme, ...], Score] = {}
     steps = iterations + candidates.alternatives + 4
 
     def measured(precisions: PrecisionMap) -> Score:
@@ -75,16 +78,16 @@ def tune(model: Trained, scheme: Scheme, *, loss: float, iterations: int = 32,
     found = adapt(candidates, macs, least=(1 - loss) * reference.accuracy, loss=loss, iterations=iterations,
                   accuracy=lambda precisions: measured(precisions).accuracy,
                   compare=lambda precisions: -measured(precisions).nats)
-    best, pictures = found.best, heldout_scenes()
+    best = found.best
     chosen = _score(model, GoldenLinear(best.precisions), pictures)
     due = _score(model, WeightOnlyLinear(candidates.longest), pictures)
     reduction = full_bit_operations(macs, candidates.longest.schemes) / best.bit_operations
-    calibration = measured(best.precisions)
+    reached = measured(best.precisions)
     precisions = dataclasses.replace(best.precisions, model=model.digest, tuning={
         "loss": loss, "iterations": iterations, "bit_operations_reduction": reduction,
-        "calibration": {"accuracy": calibration.accuracy, "reference_accuracy": reference.accuracy},
+        "calibration": {"accuracy": reached.accuracy, "reference_accuracy": reference.accuracy},
         "heldout": {"accuracy": chosen.accuracy, "reference_accuracy": due.accuracy}})
-    return Tuned(precisions, found, reduction, calibration, reference, chosen, due)
+    return Tuned(precisions, found, reduction, reached, reference, chosen, due)
 
 
 def _score(model: Trained, linear: LinearBackend, scenes: Scenes) -> Score:
