@@ -25,10 +25,11 @@ from gemmsmith_sim.perception.network import Network, Trained
 from gemmsmith_sim.quantise import QUANTISERS, ErrorFeedback, Recorder
 from gemmsmith_sim.search.assignment import MODULES, Modules, PrecisionMap
 
-SERVES = {QuantiserName.CLIP: "mixpe", QuantiserName.TENSOR: "xrnpe", QuantiserName.FEEDBACK: "xrnpe"}
-"""Families of the quantisers that do not serve all."""
-CALIBRATION_TOKENS = 2048
-"""Of the built-in text, read by a language model for the quantiser ``feedback``."""
+SERVES = {QuantiserName.CLIP: ("mixpe", "w4a8"), QuantiserName.TENSOR: ("xrnpe", "xrnpe-posit8"),
+          QuantiserName.FEEDBACK: ("xrnpe", "xrnpe-posit8")}
+"""Families of the quantisers that do not serve all, and an example."""
+CALIBRATION_TOKENS, CALIBRATION_PICTURES = 2048, 500
+"""Of the built-in text, or the pictures of a search, read for the quantiser ``feedback``."""
 
 
 def split_arguments(arguments: Sequence[str] | None) -> tuple[Path | None, dict[str, str]]:
@@ -74,8 +75,9 @@ class Arithmetic:
             raise InputError(f"{what} has no choice {next(iter(choices))!r}")
         precisions = PrecisionMap.load(precision, modules) if precision else None
         base = precisions.base if precisions else parse(scheme) if scheme else None
-        if quantiser in SERVES and (base is None or base.family != SERVES[quantiser]):
-            raise InputError(f"--quantiser {quantiser.value} serves the {SERVES[quantiser]} schemes, not "
+        family, like = SERVES[quantiser] if quantiser in SERVES else (None, "")
+        if quantiser and family and (base is None or base.family != family):
+            raise InputError(f"--quantiser {quantiser.value} serves the {family} schemes ({like} …), not "
                              f"{base.short if base else 'other backends'}")
         return cls(backend, scheme, precisions, choices, quantiser)
 
@@ -134,7 +136,7 @@ def _moments(model: Checkpoint | Trained) -> Mapping[str, NDArray[np.float64]]:
     """Of each layer's inputs, on calibration data."""
     recorder = Recorder()
     if isinstance(model, Trained):
-        score(Network(model.parameters, recorder), calibration_scenes())
+        score(Network(model.parameters, recorder), calibration_scenes()[:CALIBRATION_PICTURES])
     else:
         ids = load_tokenizer(model).encode(CALIBRATION_TEXT.read_text())[:CALIBRATION_TOKENS + 1]
         perplexity(Llama(model, recorder), ids, window=min(128, model.config.max_position_embeddings))

@@ -14,7 +14,7 @@ __all__ = ["CALIBRATION", "HELDOUT", "Score", "calibration_scenes", "heldout_sce
 
 BATCH = 50
 """Pictures computed together."""
-CALIBRATION, HELDOUT = 500, 2000
+CALIBRATION, HELDOUT = 2000, 2000
 """Pictures to choose precisions by, and those of the final figures; the network was trained on neither."""
 
 
@@ -28,16 +28,19 @@ class Score:
 
     @property
     def accuracy(self) -> float:
+        """The share that is right."""
         return self.correct / self.pictures
 
 
 def calibration_scenes() -> Scenes:
+    """Pictures to choose precisions by."""
     return make_scenes(CALIBRATION, seed=2)
 
 
-def heldout_scenes(count: int = HELDOUT) -> Scenes:
-    """The first ``count`` of them. Raises ``ValueError`` for less than 1 or more than there are."""
-    if not 1 <= count <= HELDOUT:
+def heldout_scenes(count: int | None = None) -> Scenes:
+    """The first ``count`` pictures of the final figures, or all. Raises ``ValueError`` for less than 1 or more than
+    there are."""
+    if count is not None and not 1 <= count <= HELDOUT:
         raise ValueError(f"pictures must be 1..{HELDOUT}, not {count!r}")
     return make_scenes(HELDOUT, seed=3)[:count]
 

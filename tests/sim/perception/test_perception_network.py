@@ -1,5 +1,7 @@
 """The network against convolutions written out, its gradients against differences, its pictures, its score."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
@@ -44,7 +46,7 @@ def test_scores_are_those_of_convolutions_written_out():
 
 def test_every_kind_of_layer_is_there_and_sizes_fit():
     assert {layer.kind for layer in LAYERS} == {"convolution", "pointwise", "dense"}
-    for layer, following in zip(LAYERS, LAYERS[1:], strict=False):
+    for layer, following in pairwise(LAYERS):
         assert following.inputs == layer.outputs
         assert following.side == layer.side // (2 if layer.pooled else 1)
     assert sum(layer.macs for layer in LAYERS) == 400 * 9 * 8 + 100 * 72 * 16 + 25 * 16 * 32 + 800 * 10
@@ -123,8 +125,8 @@ def test_batches_change_nothing():
 
 def test_files_of_other_networks_are_refused(tmp_path):
     tensors, path = load_file(WEIGHTS), tmp_path / "n.safetensors"
-    for change, says in (({"head.bias": np.zeros(3, np.float32)}, "head.bias has shape"), ({"more": np.zeros(1)}, "must "
-                         "hold the tensors conv1.bias, ")):
+    for change, says in (({"head.bias": np.zeros(3, np.float32)}, "head.bias has shape"),
+                         ({"more": np.zeros(1)}, "must hold the tensors conv1.bias, ")):
         save_file({**tensors, **change}, path)
         with pytest.raises(CheckpointError, match=says):
             load(path)
