@@ -75,8 +75,8 @@ class Arithmetic:
             raise InputError(f"{what} has no choice {next(iter(choices))!r}")
         precisions = PrecisionMap.load(precision, modules) if precision else None
         base = precisions.base if precisions else parse(scheme) if scheme else None
-        family, like = SERVES[quantiser] if quantiser in SERVES else (None, "")
-        if quantiser and family and (base is None or base.family != family):
+        if quantiser in SERVES and (base is None or base.family != SERVES[quantiser][0]):
+            family, like = SERVES[quantiser]
             raise InputError(f"--quantiser {quantiser.value} serves the {family} schemes ({like} …), not "
                              f"{base.short if base else 'other backends'}")
         return cls(backend, scheme, precisions, choices, quantiser)

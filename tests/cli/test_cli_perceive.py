@@ -83,7 +83,8 @@ def test_tune_shapes(run, folder, monkeypatch):
     (("perceive", "--precision", "llama.json"), "modules must be conv1, conv2, point, head, not qkv"),
     (("perceive", "--precision", "other.json"), "is not the model that the precisions were chosen for"),
     (("run", "--precision", "mixed.json"), "modules must be qkv, o, u, d, not conv1"),
-    (("perceive", "--scheme", "int8", "--quantiser", "tensor"), "tensor serves the xrnpe schemes (xrnpe-posit8 …), not int8"),
+    (("perceive", "--scheme", "int8", "--quantiser", "tensor"),
+     "--quantiser tensor serves the xrnpe schemes (xrnpe-posit8 …), not int8"),
     (("perceive", "--scheme", "xrnpe-fp4", "--quantiser", "clip"), "clip serves the mixpe schemes"),
     (("tune", "shapes", "--text", "a.npy"), "takes no --text"), (("tune", "shapes", "--workers", "2"), "no --workers"),
     (("tune", "shapes", "--scheme", "int8"), "one precision only")])

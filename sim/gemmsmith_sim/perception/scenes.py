@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CLASSES", "SIDE", "Scenes", "make_scenes"]
+__all__ = ["CLASSES", "GROUND", "SIDE", "Scenes", "make_scenes"]
 
 Points = NDArray[np.float64]
 Floats = NDArray[np.float32]
@@ -25,6 +25,8 @@ LINES, SPOTS = 1, 1
 """Of clutter, at most, in a picture."""
 NOISE = 0.07
 """Standard deviation, where black is 0 and white 1."""
+GROUND = 0.4
+"""Taken from all pixels, so that a picture's mean is about 0."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def make_scenes(count: int, *, seed: int) -> Scenes:
     picture = ground + 0.35 * under
     picture = picture * (1 - marker) + bright * marker
     picture = picture * (1 - 0.8 * over) + rng.uniform(0.1, 0.9, (count, 1, 1)) * 0.8 * over
-    picture = np.clip(picture + NOISE * rng.standard_normal(picture.shape), 0, 1) - 0.4
+    picture = np.clip(picture + NOISE * rng.standard_normal(picture.shape), 0, 1) - GROUND
     return Scenes(picture.astype(np.float32)[..., None], labels)
 
 

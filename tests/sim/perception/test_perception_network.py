@@ -1,5 +1,6 @@
 """The network against convolutions written out, its gradients against differences, its pictures, its score."""
 
+import zlib
 from itertools import pairwise
 
 import numpy as np
@@ -13,6 +14,7 @@ from gemmsmith_sim.perception import CLASSES, LAYERS, Network, load, make_scenes
 from gemmsmith_sim.perception.columns import columns, pool, pool_back, uncolumns
 from gemmsmith_sim.perception.measure import heldout_scenes
 from gemmsmith_sim.perception.network import WEIGHTS, Parameters
+from gemmsmith_sim.perception.picture import png, sheet
 from gemmsmith_sim.perception.scenes import SIDE
 from gemmsmith_sim.perception.train import gradients, train
 
@@ -121,6 +123,21 @@ def test_batches_change_nothing():
                      for batch in (5, 1))
     assert whole.correct == single.correct
     assert whole.nats == pytest.approx(single.nats, rel=1e-12)
+
+
+def test_a_sheet_of_pictures():
+    scenes = make_scenes(200, seed=14)
+    gray = sheet(scenes, rows=2, zoom=3)
+    assert gray.shape == (2 * SIDE * 3, len(CLASSES) * SIDE * 3)
+    second = scenes.images[scenes.labels == 1][1, :, :, 0]
+    np.testing.assert_allclose(gray[SIDE * 3 + 1::3, SIDE * 3 + 1:2 * SIDE * 3:3] / 255 - 0.4, second, atol=0.003)
+    data = png(gray)
+    at = data.index(b"IDAT")
+    length = int.from_bytes(data[at - 4:at], "big")
+    lines = np.frombuffer(zlib.decompress(data[at + 4:at + 4 + length]), np.uint8).reshape(len(gray), -1)
+    np.testing.assert_array_equal(lines[:, 1:], gray)
+    assert not lines[:, 0].any()
+    assert zlib.crc32(data[at:at + 4 + length]) == int.from_bytes(data[at + 4 + length:at + 8 + length], "big")
 
 
 def test_files_of_other_networks_are_refused(tmp_path):
