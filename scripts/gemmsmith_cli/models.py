@@ -99,16 +99,17 @@ class Arithmetic:
 
     def describe(self) -> dict[str, Any]:
         """For a report: backend and scheme, and the scheme of each module if they differ."""
+        named = {"quantiser": self.quantiser.value} if self.quantiser else {}
         if self.precisions is None:
-            named = {"quantiser": self.quantiser.value} if self.quantiser else {}
             return {"backend": self.backend.value, "scheme": self.scheme, **named}
-        return {"backend": self.backend.value, "scheme": self.precisions.base.name,
+        return {"backend": self.backend.value, "scheme": self.precisions.base.name, **named,
                 "modules": {module: scheme.name for module, scheme in self.precisions.schemes.items()}}
 
     def __str__(self) -> str:
+        scheme = self.scheme
         if self.precisions:
-            return f"{self.backend.value} {', '.join(f'{m} {s.short}' for m, s in self.precisions.schemes.items())}"
-        return " ".join(filter(None, (self.backend.value, self.scheme, self.quantiser and self.quantiser.value)))
+            scheme = ", ".join(f"{module} {scheme.short}" for module, scheme in self.precisions.schemes.items())
+        return " ".join(filter(None, (self.backend.value, scheme, self.quantiser and self.quantiser.value)))
 
     def _quantiser(self, model: Checkpoint | Trained) -> AnyQuantiser:
         if self.quantiser is QuantiserName.FEEDBACK:

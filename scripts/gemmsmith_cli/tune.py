@@ -151,7 +151,7 @@ def _report(tuned: Tuned, **more: Any) -> dict[str, Any]:
 
 def _show(tuned: Tuned, report: dict[str, Any]) -> None:
     reference = tuned.calibration_reference.value
-    tune_shapes.show_trials("perplexity", [
+    tune_shapes.show_trials(("perplexity", "perplexity"), [
         ([scheme.short for scheme in trial.schemes.values()], trial.bit_operations, f"{trial.perplexity:.4f}",
          f"{1 - reference / trial.perplexity:+.3%}", trial.accepted) for trial in (*tuned.alternatives, *tuned.trace)],
         modules=list(tuned.precisions.schemes), alternatives=len(tuned.alternatives))

@@ -34,15 +34,16 @@ def run(scheme: Scheme, *, loss: float, iterations: int, output: Path, as_json: 
         _show(tuned, output)
 
 
-def show_trials(measure: str, trials: Sequence[tuple[Sequence[str], int, str, str, bool]], *, modules: Sequence[str],
-                alternatives: int) -> None:
-    """The evaluations as tables: schemes of the modules, bit operations, ``measure``, loss, whether accepted.
+def show_trials(measures: tuple[str, str], trials: Sequence[tuple[Sequence[str], int, str, str, bool]], *,
+                modules: Sequence[str], alternatives: int) -> None:
+    """The evaluations as two tables: schemes of the modules, bit operations, a measure, loss, whether accepted.
 
-    ``alternatives`` says how many of them, the first ones, chose among rungs of equal cost.
+    ``alternatives`` says how many of them, the first ones, chose among rungs of equal cost; ``measures`` what was
+    measured for these and for the others.
     """
-    parts = (("Rungs of equal cost, one module at a time", trials[:alternatives], "chosen"),
-             ("Evaluations, in the order of the search", trials[alternatives:], "best"))
-    for title, part, accepted in parts:
+    parts = (("Rungs of equal cost, one module at a time", measures[0], trials[:alternatives], "chosen"),
+             ("Evaluations, in the order of the search", measures[1], trials[alternatives:], "best"))
+    for title, measure, part, accepted in parts:
         if part:
             print_table(make_table(title, (*modules, "bit operations", measure, "loss", ""),
                                    [(*names, f"{cost:,}", value, loss, accepted if chosen else "")
@@ -79,12 +80,12 @@ def _report(tuned: Tuned, **more: Any) -> dict[str, Any]:
 def _show(tuned: Tuned, output: Path) -> None:
     reference = tuned.calibration_reference
     alternatives = [([scheme.short for scheme in step.precisions.schemes.values()], step.bit_operations,
-                     f"{-step.accuracy:.4f} nats", f"{-step.accuracy - reference.nats:+.4f}", step.accepted)
+                     f"{-step.accuracy:.4f}", f"{-step.accuracy - reference.nats:+.4f}", step.accepted)
                     for step in tuned.adapted.alternatives]
     trace = [([scheme.short for scheme in step.precisions.schemes.values()], step.bit_operations,
               f"{step.accuracy:.2%}", f"{1 - step.accuracy / reference.accuracy:+.3%}", step.accepted)
              for step in tuned.adapted.trace]
-    show_trials("right", [*alternatives, *trace], modules=list(tuned.precisions.schemes),
+    show_trials(("cross entropy (nats)", "right"), [*alternatives, *trace], modules=list(tuned.precisions.schemes),
                 alternatives=len(alternatives))
     if not tuned.adapted.exhausted:
         print("The evaluations ran out; more --iterations may find a cheaper assignment.")
