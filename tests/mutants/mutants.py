@@ -40,8 +40,8 @@ MUTANTS = (
            "tests/sim/golden/test_golden_short_codes.py"),
     # Precisions of a model's modules, and weights rounded with data.
     Mutant("first-of-equal-rungs-always-taken", "sim/gemmsmith_sim/search/adapt.py", "accepted=index == best",
-           "accepted=index == 0", "tests/sim/search/test_search_adapt.py::test_both_rungs_of_equal_cost_are_tried_and_the_"
-           "better_one_taken"),
+           "accepted=index == 0",
+           "tests/sim/search/test_search_adapt.py::test_both_rungs_of_equal_cost_are_tried_and_the_better_one_taken"),
     Mutant("feedback-to-the-other-side", "sim/gemmsmith_sim/quantise/powers.py", "left[:, column + 1:] -=",
            "left[:, column + 1:] +=", "tests/sim/quantise/test_quantise_powers.py::test_feedback_keeps_outputs_closer"),
     # Shares of a core in an array, and the pace of its blocks.
