@@ -61,7 +61,7 @@ def _chosen(arguments: list[str], precision: Path | None) -> tuple[str, dict[str
         return scheme or "", parse_choices(arguments)
     from gemmsmith_sim.search.assignment import PrecisionMap
 
-    precisions = PrecisionMap.load(precision)
+    precisions = PrecisionMap.load(precision, modules=None)
     return precisions.base.name, {**precisions.build_choices, **parse_choices(arguments)}
 
 

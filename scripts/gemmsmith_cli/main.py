@@ -23,6 +23,7 @@ from gemmsmith_cli import (
     doctor,
     estimate,
     matmul,
+    perceive,
     perplexity,
     quantize,
     report,
@@ -40,8 +41,8 @@ app = typer.Typer(
     epilog="Exit codes: 0 success, 1 a check or the hardware failed, 2 bad input, "
            "3 a tool is missing or failed, 130 interrupted.")
 
-VERBS = (doctor, list_verb, describe, build, quantize, matmul, run, perplexity, tune, convert, estimate, synth, bench,
-         report, compare, demo)
+VERBS = (doctor, list_verb, describe, build, quantize, matmul, run, perplexity, perceive, tune, convert, estimate,
+         synth, bench, report, compare, demo)
 for verb in VERBS:
     name = verb.__name__.rpartition(".")[2]
     app.command(name, epilog=verb.EXAMPLE)(verb.command)

@@ -34,11 +34,14 @@ class QuantiserName(StrEnum):
 
     NEAREST = "nearest"
     CLIP = "clip"
+    TENSOR = "tensor"
+    FEEDBACK = "feedback"
 
 
 QuantiserOption = Annotated[QuantiserName | None, typer.Option(
     "--quantiser", show_default=False,
-    help="nearest (default): ranges cover all weights; clip: ranges of least squared error (mixpe).")]
+    help="nearest (default): each row or group by itself; clip: ranges of least squared error (mixpe); tensor: one "
+         "scale for all rows; feedback: rounding errors made up for, by calibration data (both xrnpe).")]
 
 
 def example(*lines: str) -> str:

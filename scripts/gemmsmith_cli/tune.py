@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gemmsmith_cli.console import make_table, print_json, print_table, working
+from gemmsmith_cli import tune_shapes
+from gemmsmith_cli.console import print_json, working
 from gemmsmith_cli.errors import InputError
 from gemmsmith_cli.options import Json, example
 from gemmsmith_cli.run import ModelAndChoices
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 
 EXAMPLE = example("tune --loss 1% -o precision.json",
                   "tune path/to/llama --loss 0.1% --text some.txt --heldout other.txt",
-                  "tune --loss 1% round=nearest --json")
+                  "tune --loss 1% round=nearest --json",
+                  "tune shapes --scheme xrnpe --loss 1% -o shapes.json")
+TOKENS = 16_385
+"""Of the text of the search, at most."""
 HELDOUT_SHARE = 4
 """One part in this many of a text is held out if it is the only one given."""
 
@@ -35,7 +39,9 @@ def command(
     heldout: Annotated[Path | None, typer.Option(
         help="Text of the final figures (default: text that the built-in model has not seen; with --text alone, "
              "its rest).", show_default=False)] = None,
-    tokens: Annotated[int, typer.Option(min=2, help="Tokens of --text that the search reads, at most.")] = 16_385,
+    tokens: Annotated[int | None, typer.Option(
+        min=2, help=f"Tokens of the text that the search reads, at most (default: {TOKENS}).",
+        show_default=False)] = None,
     window: Annotated[int | None, typer.Option(min=1, help="Tokens per window (default: 128, or the context).",
                                                show_default=False)] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes (default: one per processor).",
@@ -48,6 +54,9 @@ def command(
     The search of Anda (HPCA 2025): a scheme for each of attention inputs (qkv), attention output (o), feed-forward up
     and gate (u) and feed-forward down (d), such that the bit operations are fewest and the accuracy is at most --loss
     below that of FP16 activations with the same weights. run, perplexity and build take the result with --precision.
+
+    The MODEL shapes is the image network of gemmsmith perceive: a scheme for each layer, accuracy is the share of
+    pictures that are right; perceive and build take the result.
     """
     from gemmsmith_cli.files import check_output
     from gemmsmith_cli.models import split_arguments
@@ -58,8 +67,12 @@ def command(
     model_path, choices = split_arguments(arguments)
     parsed, allowed = _family(scheme).replace(**choices), _fraction(loss)
     check_output(output)
+    if str(model_path) == tune_shapes.NAME:
+        _refuse({"--text": text, "--heldout": heldout, "--tokens": tokens, "--window": window, "--workers": workers})
+        tune_shapes.run(parsed, loss=allowed, iterations=iterations, output=output, as_json=as_json)
+        return
     loaded = checkpoint.load(model_path)
-    calibration, final = _texts(loaded, text, heldout, tokens)
+    calibration, final = _texts(loaded, text, heldout, tokens or TOKENS)
     window = window or min(128, loaded.config.max_position_embeddings)
     for name, ids in (("the text of the search", calibration), ("the held-out text", final)):
         if len(ids) <= window:
@@ -82,6 +95,13 @@ def _family(name: str) -> Scheme:
 
     families = {family.family: family for family in FAMILIES}
     return families[name]() if name in families else parse(name)
+
+
+def _refuse(options: dict[str, Any]) -> None:
+    """Options that texts alone have."""
+    for option, value in options.items():
+        if value is not None:
+            raise InputError(f"{tune_shapes.NAME} is no language model; it takes no {option}")
 
 
 def _fraction(text: str) -> float:
@@ -123,25 +143,22 @@ def _report(tuned: Tuned, **more: Any) -> dict[str, Any]:
         "bit_operations_reduction": tuned.reduction, "exhausted": tuned.exhausted, "measured": tuned.measured,
         "calibration": pair(tuned.calibration, tuned.calibration_reference),
         "heldout": pair(tuned.heldout, tuned.heldout_reference),
-        "trace": [{"modules": {module: scheme.name for module, scheme in trial.schemes.items()},
+        **{name: [{"modules": {module: scheme.name for module, scheme in trial.schemes.items()},
                    "bit_operations": trial.bit_operations, "perplexity": trial.perplexity, "accepted": trial.accepted}
-                  for trial in tuned.trace]}
+                  for trial in trials] for name, trials in (("alternatives", tuned.alternatives),
+                                                            ("trace", tuned.trace))}}
 
 
 def _show(tuned: Tuned, report: dict[str, Any]) -> None:
-    modules = list(tuned.precisions.schemes)
     reference = tuned.calibration_reference.value
-    print_table(make_table(
-        "Evaluations, in the order of the search", (*modules, "bit operations per token", "perplexity", "loss", ""),
-        [(*(trial.schemes[module].short for module in modules), f"{trial.bit_operations:,}",
-          f"{trial.perplexity:.4f}", f"{1 - reference / trial.perplexity:+.3%}", "best" if trial.accepted else "")
-         for trial in tuned.trace], right=("bit operations per token", "perplexity", "loss")))
+    tune_shapes.show_trials(("perplexity", "perplexity"), [
+        ([scheme.short for scheme in trial.schemes.values()], trial.bit_operations, f"{trial.perplexity:.4f}",
+         f"{1 - reference / trial.perplexity:+.3%}", trial.accepted) for trial in (*tuned.alternatives, *tuned.trace)],
+        modules=list(tuned.precisions.schemes), alternatives=len(tuned.alternatives))
     if not tuned.exhausted:
         print("The evaluations ran out; more --iterations may find a cheaper assignment.")
-    print(f"{report['output']}: "
-          + ", ".join(f"{module} {scheme.short}" for module, scheme in tuned.precisions.schemes.items()))
-    print(f"  bit operations: 1 / {tuned.reduction:.3f} of those of FP16 activations with the same weights")
+    tune_shapes.show_assignment(report["output"], tuned)
     for name, chosen, due in (("text of the search", tuned.calibration, tuned.calibration_reference),
                               ("held-out text", tuned.heldout, tuned.heldout_reference)):
-        print(f"  perplexity on the {name} ({chosen.tokens} tokens): {chosen.value:.4f}; with FP16 activations "
+        print(f"  perplexity on the {name} ({chosen.tokens} tokens): {chosen.value:.4f}; the reference "
               f"{due.value:.4f}; loss {1 - due.value / chosen.value:+.3%}")

@@ -43,6 +43,15 @@ MUTANTS = (
            "tests/hw/pe/test_xrnpe_products.py::test_every_code_of_16_bits"),
     Mutant("golden-quire-loses-a-limb", "sim/gemmsmith_sim/golden/exact.py", "sticky |= ~room & (digit != 0)", "pass",
            "tests/sim/golden/test_golden_xrnpe.py::test_sums_of_limbs_round_to_odd"),
+    Mutant("golden-short-posit-drops-what-is-below-the-tie", "sim/gemmsmith_sim/golden/xrnpe.py",
+           "(np.uint64(1) << rest) - 1 != 0)", "(np.uint64(1) << rest) - 2 != 0)",
+           "tests/sim/golden/test_golden_short_codes.py"),
+    # Precisions of a model's modules, and weights rounded with data.
+    Mutant("first-of-equal-rungs-always-taken", "sim/gemmsmith_sim/search/adapt.py", "accepted=index == best",
+           "accepted=index == 0",
+           "tests/sim/search/test_search_adapt.py::test_both_rungs_of_equal_cost_are_tried_and_the_better_one_taken"),
+    Mutant("feedback-to-the-other-side", "sim/gemmsmith_sim/quantise/powers.py", "left[:, column + 1:] -=",
+           "left[:, column + 1:] +=", "tests/sim/quantise/test_quantise_powers.py::test_feedback_keeps_outputs_closer"),
     # Shares of a core in an array, and the pace of its blocks.
     Mutant("column-edges-shared-by-columns", "sim/gemmsmith_sim/measure/suites/share.py",
            'per_core["column_edge"] /= rows', 'per_core["column_edge"] /= cols',

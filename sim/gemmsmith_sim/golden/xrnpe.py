@@ -25,6 +25,8 @@ CANDIDATES = {"fp4": (1, 2), "posit4": range(5), "posit8": range(6), "posit16": 
 """Format → binades that the largest magnitude of a row may be brought to."""
 FP4_NAR = 8
 WORD = 16
+HEAD = 6
+"""Fraction bits of the numbers halfway between two neighbours, at most, in formats of up to 8 bits."""
 
 
 class XrNpeGolden(Golden[XrNpe]):
@@ -139,7 +141,25 @@ def thresholds(name: str) -> NDArray[np.float64]:
 
 def nearest(name: str, values: NDArray[np.float64]) -> NDArray[np.uint16]:
     """Codes of the numbers nearest to finite values."""
+    return _searched(name, values) if BITS[name] > 8 else code_table(name)[_heads(values)]
+
+
+def _searched(name: str, values: NDArray[np.float64]) -> NDArray[np.uint16]:
     magnitudes = np.searchsorted(thresholds(name), np.abs(values), side="right")
     if name == "fp4":
         return (magnitudes | (((values < 0) & (magnitudes > 0)) << 3)).astype(np.uint16)
     return (np.where(values < 0, -magnitudes, magnitudes) & (1 << BITS[name]) - 1).astype(np.uint16)
+
+
+@cache
+def code_table(name: str) -> NDArray[np.uint16]:
+    """The code by the head of a float64 (see ``_heads``), which is all that a short format looks at."""
+    heads = np.arange(1 << 12 + HEAD + 1, dtype=np.uint64)
+    return _searched(name, (heads >> 1 << np.uint64(52 - HEAD) | heads & 1).view(np.float64))
+
+
+def _heads(values: NDArray[np.float64]) -> NDArray[np.uint64]:
+    """Sign, exponent, the first ``HEAD`` bits of the fraction, and whether any bit behind them is set."""
+    bits = np.ascontiguousarray(values).view(np.uint64)
+    rest = np.uint64(52 - HEAD)
+    return bits >> rest << 1 | (bits & (np.uint64(1) << rest) - 1 != 0)

@@ -17,13 +17,15 @@ from gemmsmith.schemes import Fp16, Scheme
 from gemmsmith_sim.driver import Driver, Placed
 from gemmsmith_sim.golden import Encoded, EncodeError, for_scheme
 from gemmsmith_sim.llm.checkpoint import Weight
-from gemmsmith_sim.quantise import PackedWeight, Quantiser, round_to_nearest
+from gemmsmith_sim.quantise import ErrorFeedback, PackedWeight, Quantiser, round_to_nearest
 
 __all__ = ["GoldenLinear", "RtlLinear", "SchemeOf", "WeightOnlyLinear"]
 
 Floats = NDArray[np.float32]
 SchemeOf = Callable[[str], Scheme]
 """The scheme of a layer, by the layer's name."""
+AnyQuantiser = Quantiser | ErrorFeedback
+"""Of weights alone, or with what each layer has seen."""
 
 
 class GoldenLinear:
@@ -35,7 +37,7 @@ class GoldenLinear:
     ``prepare`` and ``matmul`` raise ``EncodeError``, with the layer's name, for values the scheme cannot hold.
     """
 
-    def __init__(self, scheme: Scheme | SchemeOf, quantiser: Quantiser = round_to_nearest) -> None:
+    def __init__(self, scheme: Scheme | SchemeOf, quantiser: AnyQuantiser = round_to_nearest) -> None:
         self.scheme_of = _by_layer(scheme)
         self.outputs = 0
         self._quantiser = quantiser
@@ -48,9 +50,9 @@ class GoldenLinear:
         golden = for_scheme(self.scheme_of(name))
         with _naming(name):
             activations = golden.encode_activations(x)
-        product = golden.matmul(activations, weight).astype(np.float32)
+        product = golden.matmul(activations, weight)
         self.outputs += product.size
-        return product
+        return golden.output_values(product).astype(np.float32)
 
 
 class RtlLinear:
@@ -74,7 +76,7 @@ class RtlLinear:
     """
 
     def __init__(self, driver: Driver, scheme: Scheme | SchemeOf | None = None,
-                 quantiser: Quantiser = round_to_nearest) -> None:
+                 quantiser: AnyQuantiser = round_to_nearest) -> None:
         self.driver = driver
         self.outputs = self.mismatches = self.macs = 0
         self.first_mismatch: str | None = None
@@ -98,7 +100,7 @@ class RtlLinear:
         self.mismatches += different
         self.outputs += product.size
         self.macs += product.size * x.shape[1]
-        return product.astype(np.float32)
+        return golden.output_values(product).astype(np.float32)
 
 
 class WeightOnlyLinear:
@@ -110,7 +112,7 @@ class WeightOnlyLinear:
     ``prepare`` and ``matmul`` raise ``EncodeError``, with the layer's name, for values the formats cannot hold.
     """
 
-    def __init__(self, scheme: Scheme | SchemeOf, quantiser: Quantiser = round_to_nearest) -> None:
+    def __init__(self, scheme: Scheme | SchemeOf, quantiser: AnyQuantiser = round_to_nearest) -> None:
         self._scheme_of = _by_layer(scheme)
         self._quantiser = quantiser
         self._activations = for_scheme(Fp16())
@@ -126,10 +128,14 @@ class WeightOnlyLinear:
         return activations @ weight.T
 
 
-def _encode(layer: str, weight: Weight, scheme: Scheme, quantiser: Quantiser) -> Encoded:
+def _encode(layer: str, weight: Weight, scheme: Scheme, quantiser: AnyQuantiser) -> Encoded:
     """The weight's codes: its own if it is packed."""
     with _naming(layer):
-        return weight.encode(scheme) if isinstance(weight, PackedWeight) else quantiser(scheme, weight)
+        if isinstance(weight, PackedWeight):
+            return weight.encode(scheme)
+        if isinstance(quantiser, ErrorFeedback):
+            return quantiser.encode(layer, scheme, weight)
+        return quantiser(scheme, weight)
 
 
 def _by_layer(scheme: Scheme | SchemeOf) -> SchemeOf:

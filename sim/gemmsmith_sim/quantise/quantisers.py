@@ -10,6 +10,7 @@ from gemmsmith.schemes import Axis, MixPe, Scheme
 from gemmsmith_sim.golden import Encoded, for_scheme
 from gemmsmith_sim.golden.base import Array
 from gemmsmith_sim.golden.narrow import Groups, Narrow, better, encode_narrow, ideal_steps, nearest, squared_error
+from gemmsmith_sim.quantise.powers import one_scale
 
 Quantiser = Callable[[Scheme, Array], Encoded]
 """Takes a scheme and weights (N, K), float16, float32 or float64; gives their codes.
@@ -59,4 +60,4 @@ def _search(scheme: MixPe, groups: Groups, shrinks: Sequence[float]) -> Narrow:
     return best
 
 
-QUANTISERS: dict[str, Quantiser] = {"nearest": round_to_nearest, "clip": clip_search}
+QUANTISERS: dict[str, Quantiser] = {"nearest": round_to_nearest, "clip": clip_search, "tensor": one_scale}

@@ -14,10 +14,10 @@ from gemmsmith.schemes import Scheme
 from gemmsmith_sim.cache import digest
 from gemmsmith_sim.llm.checkpoint import Checkpoint
 from gemmsmith_sim.llm.perplexity import Perplexity
+from gemmsmith_sim.search.adapt import Candidates, adapt
 from gemmsmith_sim.search.assignment import MODULES, PrecisionMap
-from gemmsmith_sim.search.bops import bit_operations, full_bit_operations, multiplications
+from gemmsmith_sim.search.bops import full_bit_operations, multiplications
 from gemmsmith_sim.search.evaluate import Evaluator, evaluator
-from gemmsmith_sim.search.search import Evaluation, Found, Levels, search
 
 __all__ = ["Trial", "Tuned", "tune"]
 
@@ -48,7 +48,8 @@ class Tuned:
     ----------
     precisions: the assignment.
     trace: every evaluation of the search, in order. exhausted: whether the search ended before its evaluations did.
-    reduction: bit operations with FP16 activations and the same weights, over those of the assignment.
+    alternatives: evaluations before the search that chose among rungs of equal cost, see ``adapt``.
+    reduction: bit operations with FP16 activations and the weights of the reference, over those of the assignment.
     calibration, calibration_reference: perplexities on the text of the search: assignment and reference.
     heldout, heldout_reference: the same on a text that the search has not seen.
     measured: evaluations that were not known from an earlier run.
@@ -56,6 +57,7 @@ class Tuned:
 
     precisions: PrecisionMap
     trace: tuple[Trial, ...]
+    alternatives: tuple[Trial, ...]
     exhausted: bool
     reduction: float
     calibration: Perplexity
@@ -89,63 +91,50 @@ def tune(model: Checkpoint, scheme: Scheme, *, loss: float, calibration: ArrayLi
     ValueError: for a scheme without a ladder, a loss out of range, equal texts, or if no assignment that was tried is
         accurate enough.
     """
-    ladder = scheme.ladder()
-    if not ladder:
-        raise ValueError(f"{scheme.family} has one precision only; nothing can be chosen per module")
     if not 0 <= loss < 1:
         raise ValueError(f"loss must be at least 0 and below 1, not {loss!r}")
     if np.array_equal(calibration, heldout):
         raise ValueError("the text of the search and the held-out text must differ")
-    task = _Task(model, scheme, ladder, iterations + 4, progress)
+    task = _Task(model, Candidates(scheme, MODULES), iterations, progress)
     texts = {_CALIBRATION: calibration, _HELDOUT: heldout}
     with evaluator(model, texts, window=window, workers=workers) as measure:
-        return task.run(measure, texts, loss=loss, iterations=iterations, window=window)
+        return task.run(measure, texts, loss=loss, window=window)
 
 
 class _Task:
-    """A search on a model: levels become schemes, evaluations become shares of the whole work."""
+    """A search on a model: assignments become perplexities, evaluations become shares of the whole work."""
 
-    def __init__(self, model: Checkpoint, scheme: Scheme, ladder: tuple[Scheme, ...], steps: int,
+    def __init__(self, model: Checkpoint, candidates: Candidates, iterations: int,
                  progress: Callable[[float, float], None] | None):
-        self._model, self._scheme, self._ladder = model, scheme, ladder
-        self._macs = multiplications(model)
-        self._steps, self._done, self._progress = steps, 0, progress
+        self._model, self._candidates, self._iterations = model, candidates, iterations
+        self._steps, self._done, self._progress = iterations + candidates.alternatives + 4, 0, progress
 
-    def run(self, measure: Evaluator, texts: Mapping[str, ArrayLike], *, loss: float, iterations: int,
-            window: int) -> Tuned:
-        longest = self._map((len(self._ladder) - 1,) * len(MODULES))
+    def run(self, measure: Evaluator, texts: Mapping[str, ArrayLike], *, loss: float, window: int) -> Tuned:
+        macs, longest = multiplications(self._model), self._candidates.longest
         reference = self._perplexity(measure, _CALIBRATION, longest, full_activations=True)
-        results: dict[Levels, Perplexity] = {}
+        results: list[Perplexity] = []
 
-        def accuracy(levels: Levels) -> float:
-            results[levels] = self._perplexity(measure, _CALIBRATION, self._map(levels))
-            return 1 / results[levels].value
+        def accuracy(precisions: PrecisionMap) -> float:
+            results.append(self._perplexity(measure, _CALIBRATION, precisions))
+            return 1 / results[-1].value
 
-        found = search(modules=len(MODULES), rungs=len(self._ladder), iterations=iterations, accuracy=accuracy,
-                       least=(1 - loss) / reference.value,
-                       cost=lambda levels: bit_operations(self._macs, self._map(levels).schemes))
-        best = _best(found, loss)
-        chosen = self._map(best.levels)
-        full = full_bit_operations(self._macs, chosen.schemes)
+        found = adapt(self._candidates, macs, accuracy=accuracy, least=(1 - loss) / reference.value, loss=loss,
+                      iterations=self._iterations)
+        trials = [Trial(step.precisions.schemes, step.bit_operations, result.value, step.accepted)
+                  for step, result in zip((*found.alternatives, *found.trace), results, strict=True)]
+        count = len(found.alternatives)
+        calibration = results[count + found.trace.index(found.best)]
+        full = full_bit_operations(macs, longest.schemes)
+        chosen, cost = found.best.precisions, found.best.bit_operations
         heldout = self._perplexity(measure, _HELDOUT, chosen)
         heldout_reference = self._perplexity(measure, _HELDOUT, longest, full_activations=True)
         precisions = dataclasses.replace(chosen, model=self._model.digest, tuning={
-            "loss": loss, "iterations": iterations, "window": window,
-            "calibration": _summary(texts[_CALIBRATION], results[best.levels], reference),
+            "loss": loss, "iterations": self._iterations, "window": window,
+            "calibration": _summary(texts[_CALIBRATION], calibration, reference),
             "heldout": _summary(texts[_HELDOUT], heldout, heldout_reference),
-            "bit_operations_reduction": full / best.cost})
-        trace = tuple(Trial(self._map(step.levels).schemes, step.cost, results[step.levels].value, step.accepted)
-                      for step in found.trace)
-        return Tuned(precisions, trace, found.exhausted, full / best.cost, results[best.levels], reference, heldout,
-                     heldout_reference, measure.measured)
-
-    def _map(self, levels: Levels) -> PrecisionMap:
-        """A file says what of the base each module changes."""
-        base = dataclasses.asdict(self._scheme)
-        rungs = [dataclasses.asdict(self._ladder[level]) for level in levels]
-        varied = {key for rung in self._ladder for key, value in dataclasses.asdict(rung).items() if value != base[key]}
-        return PrecisionMap(self._scheme, {
-            module: {key: rung[key] for key in sorted(varied)} for module, rung in zip(MODULES, rungs, strict=True)})
+            "bit_operations_reduction": full / cost})
+        return Tuned(precisions, tuple(trials[count:]), tuple(trials[:count]), found.exhausted, full / cost,
+                     calibration, reference, heldout, heldout_reference, measure.measured)
 
     def _perplexity(self, measure: Evaluator, text: str, precisions: PrecisionMap, *,
                     full_activations: bool = False) -> Perplexity:
@@ -156,14 +145,6 @@ class _Task:
         result = measure.perplexity(text, precisions, full_activations=full_activations, progress=report)
         self._done += 1
         return result
-
-
-def _best(found: Found, loss: float) -> Evaluation:
-    """Raises ``ValueError`` if there is none."""
-    if found.best is None:
-        raise ValueError(f"none of the {len(found.trace)} assignments tried loses at most {loss:.3%} of the accuracy; "
-                         "allow a greater loss or more iterations")
-    return found.best
 
 
 def _summary(ids: ArrayLike, chosen: Perplexity, reference: Perplexity) -> dict[str, Any]:

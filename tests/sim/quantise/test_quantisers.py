@@ -88,7 +88,7 @@ def test_what_cannot_be_quantised_is_refused(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(EncodeError, match="weights: row 9, columns from 128: the scale is beyond the largest FP16"):
         clip_search(MixPe(), w)
     w[9, 140] = np.nan
-    for quantiser in QUANTISERS.values():
+    for quantiser in (QUANTISERS["nearest"], QUANTISERS["clip"]):
         with pytest.raises(EncodeError, match="weights: nan at row 9, column 140"):
             quantiser(MixPe(), w)
     with pytest.raises(ValueError, match=r"clip search serves the mixpe schemes \(w4a8 …\), not int8"):
