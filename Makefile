@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+ORACLES := $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[oracles]' 2> /dev/null
 
 # Two workers share two cores; spinning BLAS threads would slow both.
 export OPENBLAS_NUM_THREADS := 1
@@ -21,6 +22,7 @@ $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "gemmsmith needs Python 3.11 or newer, not " + sys.version.split()[0])'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@$(ORACLES) || echo "softposit cannot be built without a C compiler: its tests will be skipped"
 	@touch $@
 
 demo: $(READY)

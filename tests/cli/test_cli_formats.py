@@ -20,7 +20,8 @@ def test_list(run):
     assert "e2m1" in text
 
 
-@pytest.mark.parametrize("name", ["fp16", "int8", "anda-m6", "figna-m13", "ifpu", "bitfusion-a8w4", "ant"])
+@pytest.mark.parametrize("name", ["fp16", "int8", "anda-m6", "figna-m13", "ifpu", "bitfusion-a8w4", "ant", "fp4",
+                                  "bf16", "posit16-fma"])
 def test_describe_a_scheme(run, name):
     report = json.loads(run("describe", name, "--json").out)
     pe = for_scheme(parse(name))

@@ -12,11 +12,14 @@ from gemmsmith.schemes import (
     Axis,
     BitFusion,
     Dequant,
+    FloatMac,
+    Fp4,
     Fp16,
     Fp16Dot,
     FpInt,
     Int8,
     MixPe,
+    PositFma,
     Prealigned,
     Scheme,
 )
@@ -55,6 +58,30 @@ def encoded(scheme: Scheme, axis: Axis, shape: tuple[int, int], rng: np.random.G
 @encoded.register
 def _(scheme: Fp16 | Fp16Dot, axis: Axis, shape: tuple[int, int], rng: np.random.Generator) -> Encoded:
     return Encoded(scheme, axis, shape, {"codes": fp16_codes(shape, rng)})
+
+
+@encoded.register
+def _(scheme: FloatMac, axis: Axis, shape: tuple[int, int], rng: np.random.Generator) -> Encoded:
+    """Any code, and codes of like size, which cancel and tie; those of BF16 at both ends of the range, too."""
+    width, step = scheme.number.width, 1 << scheme.number.fraction_width
+    one = scheme.number.encode(1)
+    alike = one + rng.integers(-2 * step, 2 * step, shape) | rng.integers(0, 2, shape) << width - 1
+    codes = np.where(rng.random(shape) < 0.4, rng.integers(0, 1 << width, shape), alike)
+    codes[0, ::3] = scheme.number.encode(scheme.number.largest)
+    codes[-1] &= 3 * step // 2 | 1 << width - 1
+    return Encoded(scheme, axis, shape, {"codes": codes.astype(np.uint16 if width > 8 else np.uint8)})
+
+
+@encoded.register
+def _(scheme: PositFma, axis: Axis, shape: tuple[int, int], rng: np.random.Generator) -> Encoded:
+    """Any number, and numbers near 1, which cancel and tie; the ends of the range; a NaR in the first row alone."""
+    n = scheme.number.n
+    nar, one, step = 1 << n - 1, 1 << n - 2, 1 << n - 3
+    alike = (one + rng.integers(-step, step, shape)) * rng.choice([-1, 1], shape)
+    codes = np.where(rng.random(shape) < 0.4, rng.integers(1 - nar, nar, shape), alike)
+    codes[1 % shape[0], ::5] = rng.choice([1, -1, nar - 1, 1 - nar])
+    codes[0, shape[1] // 2] = nar
+    return Encoded(scheme, axis, shape, {"codes": (codes % (2 * nar)).astype(np.uint16 if n > 8 else np.uint8)})
 
 
 @encoded.register
@@ -107,7 +134,7 @@ def _(scheme: BitFusion, axis: Axis, shape: tuple[int, int], rng: np.random.Gene
 
 
 @encoded.register
-def _(scheme: Ant, axis: Axis, shape: tuple[int, int], rng: np.random.Generator) -> Encoded:
+def _(scheme: Ant | Fp4, axis: Axis, shape: tuple[int, int], rng: np.random.Generator) -> Encoded:
     codes = rng.integers(0, 16, shape, np.uint8)
     return Encoded(scheme, axis, shape, {"codes": codes, "scales": row_scales(shape, rng)})
 

@@ -6,17 +6,20 @@ import math
 from collections.abc import Sequence
 from fractions import Fraction
 
+from gemmsmith.formats import FloatFormat, PositFormat, Special
 from oracle.exact import (
     Number,
     floor_log2,
     fp16_bits,
     fp16_fields,
     fp16_number,
+    nearest_even,
     output_bits,
     round_to_fp32,
     round_to_ieee_fp16,
     round_to_ieee_fp32,
 )
+from oracle.posits import posit_number, posit_rounded
 
 Rows = Sequence[Sequence[int]]
 GROUP = 64
@@ -32,6 +35,42 @@ def _fp16_dot(x: Sequence[int], y: Sequence[int]) -> Number:
     for left, right in zip(x, y, strict=True):
         acc = round_to_fp32(acc + fp16_number(left) * fp16_number(right))
     return acc
+
+
+def floatmac_product(a: Rows, w: Rows, number: FloatFormat, *, out: str) -> list[list[int]]:
+    """Of codes of a format, infinities and NaN as the largest number."""
+    x, y = ([[_finite(code, number) for code in row] for row in rows] for rows in (a, w))
+    return [[output_bits(_floatmac_dot(p, q), out) for q in y] for p in x]
+
+
+def _finite(code: int, number: FloatFormat) -> Fraction:
+    value = number.decode(code)
+    if isinstance(value, Special):
+        return -number.largest if code >> number.width - 1 else number.largest
+    return value
+
+
+def _floatmac_dot(x: Sequence[Fraction], y: Sequence[Fraction]) -> Number:
+    acc = Fraction(0)
+    for p, q in zip(x, y, strict=True):
+        acc = nearest_even(acc + p * q, precision=24, finest=None)
+    return round_to_fp32(acc)
+
+
+def positfma_product(a: Rows, w: Rows, number: PositFormat, *, out: str) -> list[list[int]]:
+    """Of posit codes."""
+    return [[_positfma_dot(x, y, number, out) for y in w] for x in a]
+
+
+def _positfma_dot(x: Sequence[int], y: Sequence[int], number: PositFormat, out: str) -> int:
+    acc: Fraction | None = Fraction(0)
+    for p, q in zip(x, y, strict=True):
+        left, right = (posit_number(code, number.n, number.es) for code in (p, q))
+        if acc is None or left is None or right is None:
+            return {"fp32": 0x7FC00000, "fp16": 0x7E00}[out]
+        acc = posit_number(posit_rounded(acc + left * right, number.n, number.es), number.n, number.es)
+    assert acc is not None
+    return output_bits(acc, out)
 
 
 def fp16dot_product(a: Rows, w: Rows, *, out: str) -> list[list[int]]:
@@ -193,6 +232,13 @@ def ant_encode(row: Sequence[float], kind: str) -> tuple[list[int], Fraction]:
         nearest = min(magnitudes, key=lambda v: (abs(abs(q) - v), magnitudes.index(v) % 2))
         numbers.append(nearest if q >= 0 else -nearest)
     return numbers, scale
+
+
+def fp4_row_encode(row: Sequence[float]) -> tuple[list[int], Fraction]:
+    """E2M1 codes and scale of one row."""
+    x = [Fraction(round_to_ieee_fp32(Fraction(value))) for value in row]
+    scale = row_scale(x, 6)
+    return [_nearest_e2m1(Fraction(round_to_ieee_fp32(value / scale))) for value in x], scale
 
 
 def anda_group(codes: Sequence[int], m: int, *, nearest: bool = False) -> tuple[list[int], int]:

@@ -90,7 +90,7 @@ class TernaryDot(wiring.Component):
     subtracted, and the ones that make negatives of complements are left to be counted where weights enter, once for all
     dot products with the same weights.
 
-    Latency ``levels(lanes)`` cycles, one dot product a cycle.
+    Latency ``levels(lanes) + 1`` cycles, one dot product a cycle.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ class TernaryDot(wiring.Component):
 
     @property
     def latency(self) -> int:
-        return len(self.cuts)
+        return len(self.cuts) + 1
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()

@@ -1,4 +1,4 @@
-"""Accumulation of FP16 products in FP32, one a cycle into the same accumulator."""
+"""Accumulation of products in FP32, one a cycle into the same accumulator."""
 
 from __future__ import annotations
 
@@ -13,16 +13,13 @@ from gemmsmith.arith.float_stages import Stages, shift_left
 from gemmsmith.arith.tech import leaf
 
 PRODUCT_WIDTH = 22
-"""Two significands of 11 bits."""
-
-PRODUCT_EXPONENT_WIDTH = 7
-"""Products have exponents up to 80."""
+"""Two significands of 11 bits; of shorter ones, the upper bits."""
 
 SUM_WIDTH = 32
 """A rounded significand in two's complement: its leading one in the top byte, behind the sign."""
 
 EXPONENT_WIDTH = 4
-"""Of a sum, counted in bytes."""
+"""Of a sum of FP16 products, counted in bytes."""
 
 _BYTE = 8
 _GUARD = 4
@@ -34,35 +31,44 @@ _FARTHEST = 5
 
 
 class FloatAccumulator(wiring.Component):
-    """acc ← RNE₂₄(acc + product), every cycle: FP16 products added in the order they come, rounded as FP32 each time.
+    """acc ← RNE₂₄(acc + product), every cycle: products added in the order they come, rounded each time as FP32 is, but
+    for the bounds of its exponent.
 
-    A product is (−1)^negative · product · 2^(exponent − 70), of normalized significands: 2^20 ≤ product < 2^22,
-    2 ≤ exponent ≤ 80. The sum is (o + o_up) · 2^(8 · o_exponent − 72), zero or with a magnitude from 2^23 to 2^31, of
-    24 significant bits. FP32 holds every sum: all are multiples of 2^-48, and fewer than 2^45 products cannot
-    overflow.
+    A product is (−1)^negative · product · 2^(exponent − bias), of normalized significands: 2^20 ≤ product < 2^22, and
+    a multiple of 2^(22 − bias) if all are. The sum is (o + o_up) · 2^(8 · o_exponent − bias − 2), zero or with a
+    magnitude from 2^23 to 2^31, of 24 significant bits. What the bias is plays no part.
+
+    FP16 products have exponents from 2 to 80 with a bias of 70. FP32 holds every sum of them: all are multiples of
+    2^-48, and fewer than 2^45 products cannot overflow.
 
     Latency: 2 cycles from a product to the sum that includes it.
+
+    Parameters
+    ----------
+    exponent_width: bits of a sum's exponent, in bytes: at least 4, and as many as the largest sum needs.
 
     Members
     -------
     first: In(1): forget what was accumulated before this cycle.
     nonzero: In(1): there is a product to add; if not, the next three mean nothing.
-    negative: In(1). product: In(22). exponent: In(7).
-    o: Out(signed(32)). o_up: Out(1). o_exponent: Out(4): the sum. The exponent of zero means nothing.
+    negative: In(1). product: In(22). exponent: In(exponent_width + 3).
+    o: Out(signed(32)). o_up: Out(1). o_exponent: Out(exponent_width): the sum. The exponent of zero means nothing.
     """
 
     latency = 2
 
-    def __init__(self) -> None:
+    def __init__(self, *, exponent_width: int = EXPONENT_WIDTH) -> None:
+        if exponent_width < EXPONENT_WIDTH:
+            raise ValueError(f"exponent_width must be at least {EXPONENT_WIDTH}, not {exponent_width!r}")
         super().__init__({
             "first": In(1),
             "nonzero": In(1),
             "negative": In(1),
             "product": In(PRODUCT_WIDTH),
-            "exponent": In(PRODUCT_EXPONENT_WIDTH),
+            "exponent": In(exponent_width + 3),
             "o": Out(signed(SUM_WIDTH)),
             "o_up": Out(1),
-            "o_exponent": Out(EXPONENT_WIDTH),
+            "o_exponent": Out(exponent_width),
         })
 
     def elaborate(self, platform: object) -> Module:
@@ -74,7 +80,7 @@ class FloatAccumulator(wiring.Component):
         m = Module()
         stages = Stages(m)
         product = Signal(signed(SUM_WIDTH))
-        product_exponent = Signal(EXPONENT_WIDTH)
+        product_exponent = Signal.like(self.o_exponent)
         clear = Signal()
         leads = Signal()
         distance = Signal(range(_FARTHEST + 1))
@@ -121,8 +127,8 @@ def _next(stages: Stages, product: Value, exponent: Value, found: Sequence[Value
     """
     farthest = _FARTHEST + len(found) - 2
     # How far the product is ahead of the leading operand, from −farthest on, as far as it matters.
-    ahead = stages.wire("ahead", (product + farthest - exponent)[:EXPONENT_WIDTH + 2])
-    index = stages.wire("index", (ahead[:4] | ahead[4].replicate(4)) & ~ahead[5].replicate(4))
+    ahead = stages.wire("ahead", (product + farthest - exponent)[:len(exponent) + 2])
+    index = stages.wire("index", (ahead[:4] | ahead[4:-1].any().replicate(4)) & ~ahead[-1].replicate(4))
     byte = stages.wire("byte", _first(found))
     results: list[Value] = []
     for bit in range(4):
@@ -130,7 +136,8 @@ def _next(stages: Stages, product: Value, exponent: Value, found: Sequence[Value
         cases += [[int(bit == 3)] * 16] * (8 - len(found))  # the sum is zero
         words = [Const(sum(value << k for k, value in enumerate(case)), 16) for case in cases]
         results.append(_select([word.bit_select(index, 1) for word in words], byte))
-    moved = (exponent + Cat(1 - byte))[:EXPONENT_WIDTH]
+    step = 1 - byte
+    moved = (exponent + Cat(step, step[-1].replicate(len(exponent) - len(step))))[:len(exponent)]
     return moved, results[3], Cat(results[:3])
 
 

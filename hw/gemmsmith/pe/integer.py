@@ -9,7 +9,7 @@ from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
 
 from gemmsmith.arith.digits import DigitAccumulator, DigitLayout, DigitRecoder
 from gemmsmith.arith.dot import PlaneDot, ProductDot, TernaryDot
-from gemmsmith.arith.sum import delay, invert_signs, levels
+from gemmsmith.arith.sum import GatedSum, cuts, delay, invert_signs, levels
 from gemmsmith.arith.tech import leaf
 from gemmsmith.pe.base import Core, Edge, HeldEdge, ProcessingElement
 from gemmsmith.schemes import Axis
@@ -90,7 +90,7 @@ class IntegerDot:
             return ProductDot.latency + 1
         if self.recoded:
             return DigitAccumulator.latency
-        return levels(self.lanes) + (0 if self.lacks_ones else levels(self.w_width)) + 1
+        return levels(self.lanes) + (1 if self.lacks_ones else levels(self.w_width)) + 1
 
 
 class IntegerElement(ProcessingElement):
@@ -136,7 +136,7 @@ class IntegerEdge(HeldEdge):
     def word(self, m: Module) -> Value:
         dot = self.pe.dot
         if self.axis is Axis.ROW:
-            return invert_signs(self.a_codes, dot.a_width)
+            return invert_signs(Cat(self.activations()), dot.a_width)
         if not dot.recoded:
             weights = Cat(self.weights())
             return weights if dot.lacks_ones else ~weights
@@ -145,9 +145,37 @@ class IntegerEdge(HeldEdge):
             m.d.comb += recoder.w[lane].eq(weight.as_signed() if dot.w_width > 1 else weight)
         return Cat(recoder.digits, recoder.ones)
 
+    def activations(self) -> list[Value]:
+        """Activations of a beat, two's complement."""
+        return [self.a_codes.word_select(lane, self.pe.dot.a_width) for lane in range(self.pe.dot.lanes)]
+
     def weights(self) -> list[Value]:
         """Weights of a beat, two's complement or bits."""
         return [self.w_codes.word_select(lane, self.pe.dot.w_width) for lane in range(self.pe.dot.lanes)]
+
+    def sum_beats(self, m: Module, words: Value, width: int) -> None:
+        """Sends the sum of the signed words, ``width`` bits for each lane, of a result's beats beside the result."""
+        waits = self.pe.core_latency - 1
+        registered = min(waits, levels(self.pe.dot.lanes))
+        m.submodules.beat = beat = GatedSum(count=self.pe.dot.lanes, width=width,
+                                            cuts=cuts(levels(self.pe.dot.lanes), registered))
+        held = Signal(len(words), name="held_words", reset_less=True)
+        with m.If(self.ctl.valid):
+            m.d.sync += held.eq(words)
+        m.d.comb += [beat.words.eq(held), beat.gates.eq(~0)]
+        self.add_side(m, beat.o, registered)
+
+    def add_side(self, m: Module, beat: Value, done: int) -> None:
+        """Sends the sum of a result's beats beside the result; that of a beat comes ``done`` cycles after the edge's
+        output."""
+        waits = self.pe.core_latency - 1
+        beat = delay(m, beat, waits - done, name="beat", reset_less=True)
+        valid = delay(m, self.ctl.valid, 1 + waits, name="valid", reset_less=True)
+        first = delay(m, self.ctl.first, 1 + waits, name="first", reset_less=True)
+        side = Signal(signed(len(self.side)), reset_less=True)
+        with m.If(valid):
+            m.d.sync += side.eq(leaf("accumulate")(m, side, first, beat))
+        m.d.comb += self.side.eq(side)
 
 
 class StagedCore(Core):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib.memory import Memory
 
 from gemmsmith.arith.dequantise import SCALE_WIDTHS, STAGES, Dequantise, dequantise_latency
@@ -13,7 +13,7 @@ from gemmsmith.arith.float_convert import FloatToHalf
 from gemmsmith.arith.float_multiply import FloatMultiply
 from gemmsmith.arith.float_totals import LOOPS, TAIL_LOOP, FloatTotals, check_loop
 from gemmsmith.arith.fp4 import INTEGER, fp4_integer
-from gemmsmith.arith.sum import GatedSum, cuts, delay, levels
+from gemmsmith.arith.sum import delay, levels
 from gemmsmith.arith.tech import leaf
 from gemmsmith.arith.tech.portable import balanced_sum, stage
 from gemmsmith.pe.base import Edge, Tail
@@ -130,31 +130,11 @@ class MixPeEdge(IntegerEdge):
         m = super().elaborate(platform)
         dot = self.pe.dot
         if self.axis is Axis.ROW and self.pe.row_side:
-            waits = dot.core_latency - 1
-            registered = min(waits, levels(dot.lanes))
-            m.submodules.beat = beat = GatedSum(count=dot.lanes, width=dot.a_width,
-                                                cuts=cuts(levels(dot.lanes), registered))
-            codes = Signal(dot.row_payload, name="held_codes", reset_less=True)
-            with m.If(self.ctl.valid):
-                m.d.sync += codes.eq(self.a_codes)
-            m.d.comb += [beat.words.eq(codes), beat.gates.eq(~0)]
-            self._add_side(m, beat.o, registered)
+            self.sum_beats(m, self.a_codes, dot.a_width)
         if self.axis is Axis.COLUMN and self.pe.column_side:
             minus = balanced_sum([self.o[2 * lane + 1] for lane in range(dot.lanes)])
-            self._add_side(m, Cat(minus, Const(0, 1)).as_signed(), 0)
+            self.add_side(m, Cat(minus, Const(0, 1)).as_signed(), 0)
         return m
-
-    def _add_side(self, m: Module, beat: Value, done: int) -> None:
-        """Sum of a result's beats, in the cycle of the core's result; of a beat it comes ``done`` cycles after the
-        edge's output."""
-        waits = self.pe.dot.core_latency - 1
-        beat = delay(m, beat, waits - done, name="beat", reset_less=True)
-        valid = delay(m, self.ctl.valid, 1 + waits, name="valid", reset_less=True)
-        first = delay(m, self.ctl.first, 1 + waits, name="first", reset_less=True)
-        side = Signal(signed(len(self.side)), reset_less=True)
-        with m.If(valid):
-            m.d.sync += side.eq(leaf("accumulate")(m, side, first, beat))
-        m.d.comb += self.side.eq(side)
 
     def weights(self) -> list[Value]:
         scheme = self.pe.scheme
@@ -254,17 +234,23 @@ class MixPeTail(Tail):
         m.submodules.totals = totals = FloatTotals(count=self.share, loop=self.pe.tail_loop)
         tag = delay(m, self.ctl, done - 1, name="tag")
         m.d.comb += [totals.i.eq(summand), *totals.told(tag)]
-        return delay(m, totals.o, int(totals.stages.stored), name="total", reset_less=True)
+        if not totals.stages.stored:
+            return totals.o
+        total = Signal.like(totals.o, reset_less=True)
+        with m.If(totals.o_valid):  # sums on the way would keep the multiplier busy
+            m.d.sync += total.eq(totals.o)
+        return total
 
     def _a_scale(self, m: Module, done: int) -> Value:
         """The activations' scale ``done`` cycles later: a word per block, kept where few blocks are under way."""
         places = levels(done // self.pe.result_interval(self.share) + 2)
         m.submodules.a_scales = kept = Memory(shape=32, depth=1 << places, init=[])
         read, write = kept.read_port(domain="comb"), kept.write_port()
-        slot = Signal(places)
+        slot, following = Signal(places), Signal(places)
         last = self.ctl.valid & self.ctl.last
-        with m.If(last & (self.ctl.index == self.share - 1)):
-            m.d.sync += slot.eq(slot + 1)
-        m.d.comb += [write.en.eq(last), write.addr.eq(slot), write.data.eq(self.a_scale),
-                     read.addr.eq(delay(m, slot, done, name="slot", reset_less=True))]
+        # A step ahead of a block's first output: the scale changes with what it multiplies, and at no other time.
+        m.d.comb += following.eq(slot + (last & (self.ctl.index == 0)))
+        m.d.sync += slot.eq(following)
+        m.d.comb += [write.en.eq(last), write.addr.eq(following), write.data.eq(self.a_scale),
+                     read.addr.eq(delay(m, following, done, name="slot", reset_less=True))]
         return read.data

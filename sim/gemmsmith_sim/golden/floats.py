@@ -42,3 +42,17 @@ def saturate_fp16(codes: NDArray[np.uint16]) -> NDArray[np.uint16]:
 def fp16_values(codes: NDArray[np.uint16]) -> NDArray[np.float32]:
     """What FP16 codes are worth to the hardware: Inf and NaN saturate."""
     return saturate_fp16(codes).view(np.float16).astype(np.float32)
+
+
+def add_to_odd(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """x + y rounded to odd: exact, or of the two float64 around the sum the one whose last bit is set.
+
+    That is on the same side of every number of less than 53 bits as the sum, so that rounding it to fewer bits rounds
+    the sum itself once. Nothing may overflow or become subnormal.
+    """
+    total = x + y
+    back = total - x
+    rest = (x - (total - back)) + (y - back)  # exactly what the total lacks (Knuth)
+    bits = total.view(np.int64)
+    outward = np.where((rest > 0) == (total > 0), 0, -1)  # the next float64 towards zero has a code less
+    return np.where(rest != 0, bits + outward | 1, bits).view(np.float64)

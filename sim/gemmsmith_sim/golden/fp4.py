@@ -1,12 +1,19 @@
-"""E2M1 codes: the nearest to numbers, what they mean, and weights with an FP16 scale per group along K."""
+"""E2M1 codes: the nearest to numbers, what they mean, weights with an FP16 scale per group along K; the golden model of
+``Fp4``."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gemmsmith_sim.golden.base import Array
-from gemmsmith_sim.golden.int4 import scaled
+from gemmsmith.schemes import Axis, Fp4, Operand
+from gemmsmith_sim.golden.base import Array, Encoded
+from gemmsmith_sim.golden.int4 import check_range, scaled
+from gemmsmith_sim.golden.prealigned import lane_words
+from gemmsmith_sim.golden.rowscaled import RowScaledGolden, quotients
+
+CODE = 4
+"""Bits of a code."""
 
 HALVES = np.array([0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12], np.int8)
 """Twice the value of every code."""
@@ -39,3 +46,30 @@ def nearest_fp4(x: NDArray[np.float32]) -> NDArray[np.uint8]:
 def fp4_halves(codes: NDArray[np.uint8]) -> NDArray[np.int8]:
     """Twice the value of E2M1 codes."""
     return HALVES[codes]
+
+
+class Fp4Golden(RowScaledGolden[Fp4]):
+    """Arrays as ``RowScaledGolden`` has them; ``codes``: uint8, 0..15.
+
+    Operands with L lanes: ``a_codes`` and ``w_codes``, 4·L bits per beat, lane i in bits 4i+3..4i holding
+    k = L·beat + i; ``a_scale`` and ``w_scale``, one FP32 word per block.
+    """
+
+    family = "fp4"
+    codes = np.uint8
+
+    def check(self, encoded: Encoded) -> None:
+        super().check(encoded)
+        check_range("codes", encoded.arrays["codes"], 0, 15)
+
+    def encode(self, axis: Axis, values: Array) -> dict[str, Array]:
+        x, scales = quotients(axis, values, largest=LARGEST)
+        return {"codes": nearest_fp4(x), "scales": scales}
+
+    def numbers(self, encoded: Encoded) -> Array:
+        return fp4_halves(encoded.arrays["codes"]) * np.float32(0.5)
+
+    def words(self, encoded: Encoded, operand: Operand) -> NDArray[np.uint8]:
+        if operand.name not in ("a_codes", "w_codes"):
+            return self.scale_words(encoded, operand)
+        return lane_words(encoded.arrays["codes"], operand, width=CODE, group=0)

@@ -13,13 +13,15 @@ from gemmsmith_sim.golden.base import Array, Encoded, Golden, Layout, expect, li
 from gemmsmith_sim.golden.floats import FP32_SMALLEST_NORMAL, round_fp32_flush
 
 EXACT_TERMS = 1024
-"""Products of two numbers are at most 2¹⁴, so FP32 sums of this many are exact in any order."""
+"""Products of two integers are at most 2¹⁴ (multiples of ¼ at most 2¹²), so FP32 sums of this many are exact in any
+order."""
 
 S = TypeVar("S", bound=RowScaled)
 
 
 class RowScaledGolden(Golden[S]):
-    """Base of golden models whose codes mean integers of at most 128: exact sums, then two FP32 multiplications.
+    """Base of golden models whose codes mean integers, or multiples of ½, of at most 128: exact sums, then two FP32
+    multiplications.
 
     Arrays, for activations and weights alike: ``codes``, (rows, K); ``scales``, float32 (rows,), positive normal
     numbers. Subclasses say the codes' type and what they mean.
@@ -30,7 +32,7 @@ class RowScaledGolden(Golden[S]):
 
     @abstractmethod
     def numbers(self, encoded: Encoded) -> Array:
-        """The integers that the codes mean."""
+        """What the codes mean."""
 
     def layout(self, axis: Axis, shape: tuple[int, int]) -> Layout:
         rows, k = shape

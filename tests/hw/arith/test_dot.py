@@ -4,7 +4,7 @@ from itertools import product
 import pytest
 from pipeline_bench import run_pipeline
 
-from gemmsmith.arith.dot import PlaneDot
+from gemmsmith.arith.dot import PlaneDot, TernaryDot
 
 
 @pytest.mark.parametrize("name", ["lanes", "a_width", "w_width"])
@@ -25,6 +25,15 @@ def test_two_lanes_of_int4_by_int2_exhaustively():
     dut = PlaneDot(lanes=2, a_width=4, w_width=2)
     seen = run_pipeline(dut, [{"a": w[:2], "w": w[2:]} for w in words], latency=dut.latency)
     assert seen == [a0 * w0 + a1 * w1 for a0, a1, w0, w1 in words]
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 3])
+def test_ternary_weights_exhaustively(lanes):
+    pairs = product(range(-4, 4), (-1, 0, 1))
+    vectors = [{"a": [a for a, _ in word], "w": [w for _, w in word]} for word in product(pairs, repeat=lanes)]
+    dut = TernaryDot(lanes=lanes, a_width=3)
+    seen = run_pipeline(dut, vectors, latency=dut.latency)
+    assert seen == [sum(a * w for a, w in zip(v["a"], v["w"], strict=True)) - v["w"].count(-1) for v in vectors]
 
 
 @pytest.mark.parametrize(("lanes", "a_width", "w_width"), [(16, 8, 8), (4, 8, 4), (3, 5, 3), (8, 3, 1)])

@@ -15,6 +15,8 @@ from gemmsmith.schemes import (
     Cadence,
     Dequant,
     Figna,
+    FloatMac,
+    Fp4,
     Fp16,
     Fp16Dot,
     FpInt,
@@ -23,13 +25,16 @@ from gemmsmith.schemes import (
     MixPe,
     Operand,
     Part,
+    PositFma,
     Scheme,
     SchemeError,
     catalog,
     parse,
 )
 
-EVERY = [family(out=out) for family in (Fp16, Fp16Dot, Int8) for out in ("fp32", "fp16")] + [
+EVERY = [family(out=out) for family in (Fp16, Fp16Dot, Int8, Fp4) for out in ("fp32", "fp16")] + [
+    FloatMac(x=x, out=out) for x in ("e4m3", "e5m2", "bf16") for out in ("fp32", "fp16")] + [
+    PositFma(x=x, out=out) for x in ("posit4es1", "posit8es0", "posit16es1") for out in ("fp32", "fp16")] + [
     FpInt(weight_group=group, out=out) for group in (64, 128, 256, 512) for out in ("fp32", "fp16")] + [
     Anda(m=m, weight_group=group, out=out)
     for m in range(1, 17) for group in (64, 128, 256, 512) for out in ("fp32", "fp16")] + [
@@ -41,7 +46,7 @@ EVERY = [family(out=out) for family in (Fp16, Fp16Dot, Int8) for out in ("fp32",
 
 def test_canonical_names_are_unique_and_parse_back() -> None:
     names = {scheme.name for scheme in EVERY}
-    assert len(names) == len(EVERY) == 262
+    assert len(names) == len(EVERY) == 276
     for scheme in EVERY:
         assert parse(scheme.name) == scheme
         for family in FAMILIES:
@@ -54,11 +59,16 @@ def test_catalog_lists_every_short_name() -> None:
                                *(scheme.short for scheme in MixPe.named()), "w4a16", "fp4-a16", "dequant-fp16",
                                *(f"bitfusion-{pair}" for pair in ("a2w2", "a4w2", "a4w4", "a8w2", "a8w4", "a8w8")),
                                *("ant" if a == w == "flint" else f"ant-{a}-{w}"
-                                 for a in ("int", "float", "flint", "pot") for w in ("int", "float", "flint", "pot"))]
+                                 for a in ("int", "float", "flint", "pot") for w in ("int", "float", "flint", "pot")),
+                               "fp4", "fp8-e4m3", "fp8-e5m2", "bf16",
+                               "posit4-fma", "posit8-fma", "posit16-fma",
+                               *(f"xrnpe-{name}" for name in ("fp4", "posit4", "posit8", "posit16"))]
     for short, scheme in catalog().items():
         assert scheme.short == short
         assert parse(short) == scheme
-        family = {"fp16-dot4": "fp16dot", "fp16-int4": "fpint", "fp4-a16": "w4a16",
+        family = {"fp16-dot4": "fp16dot", "fp16-int4": "fpint", "fp4-a16": "w4a16", "bf16": "floatmac",
+                  "fp8-e4m3": "floatmac", "fp8-e5m2": "floatmac",
+                  **{f"posit{n}-fma": "positfma" for n in (4, 8, 16)},
                   **{scheme.short: "mixpe" for scheme in MixPe.named()}}.get(short, short.split("-")[0])
         assert (scheme.family, scheme.out, scheme.out_width) == (family, "fp32", 32)
         assert scheme.source

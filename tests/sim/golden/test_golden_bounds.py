@@ -14,6 +14,8 @@ from gemmsmith.schemes import (
     BitFusion,
     Dequant,
     Figna,
+    FloatMac,
+    Fp4,
     Fp16,
     Fp16Dot,
     FpInt,
@@ -32,7 +34,7 @@ FP64_UNIT = 2.0**-53
 
 def roundings(scheme: Any, k: int) -> int:
     """Roundings that a term passes at most on its way to the output."""
-    if isinstance(scheme, Int8 | BitFusion | Ant):
+    if isinstance(scheme, Int8 | BitFusion | Ant | Fp4):
         return 3
     if isinstance(scheme, Fp16Dot):
         return 1 + 3 * 2 ** (24 - 22)  # three products of a group lose 2^-22 of the largest
@@ -55,7 +57,7 @@ def roundings(scheme: Any, k: int) -> int:
                                     W4A16(guard="exact"), W4A16(w="fp4", lanes=1), Dequant(), MixPe(),
                                     MixPe(zero="zp", group=32, scale="pow2"), MixPe(w="fp4", a=4, group=0),
                                     MixPe(w="int2", scale="int8"), MixPe(w="ternary"), MixPe(w="binary"),
-                                    *BitFusion.compared(), *Ant.compared()],
+                                    *BitFusion.compared(), *Ant.compared(), Fp4(), *FloatMac.compared()],
                          ids=lambda s: s.short)
 def test_error_bound(scheme: Any, shape: tuple[int, int, int], out: str) -> None:
     """|o − Σ aw| ≤ ((1 + u)^n − 1) · Σ |aw| for n roundings of relative error u, plus float64's own error.

@@ -47,6 +47,9 @@ def test_values_are_near_what_was_encoded(scheme: Any) -> None:
     bits = {"fp16": (11, 11), "fp16dot": (11, 11), "fpint": (11, 4), "int8": (8, 8), "w4a16": (11, 3),
             "dequant": (11, 4)}.get(scheme.family, (min(getattr(scheme, "m", 0), 11), 4))
     bits = scheme.operand_bits if isinstance(scheme, MixPe) else bits
+    bits = {"fp4": (3, 3), "fp8-e4m3": (4, 4), "fp8-e5m2": (3, 3), "bf16": (8, 8),
+            "posit4-fma": (1, 1), "posit8-fma": (5, 5), "posit16-fma": (11, 11),
+            "xrnpe-fp4": (3, 3), "xrnpe-posit4": (1, 1), "xrnpe-posit8": (5, 5), "xrnpe-posit16": (11, 11)}.get(scheme.short, bits)
     if scheme.family in ("bitfusion", "ant"):
         bits = tuple({2: 1, "pot": 1, "float": 3, "flint": 2, "int": 4}.get(choice, choice)
                      for choice in (scheme.a, scheme.w))  # steps of up to half the largest number
@@ -60,7 +63,9 @@ def test_values_are_near_what_was_encoded(scheme: Any) -> None:
 @every_scheme
 def test_zeros_and_negative_zeros(scheme: Any) -> None:
     golden = for_scheme(scheme)
-    zeros = np.array([[0.0, -0.0, -1e-30 if scheme.family not in ("int8", "mixpe", "bitfusion", "ant") else 0.0]])
+    wide = scheme.family in ("int8", "mixpe", "bitfusion", "ant", "fp4", "xrnpe") or (
+        scheme.short == "bf16" or scheme.family == "positfma")
+    zeros = np.array([[0.0, -0.0, 0.0 if wide else -1e-30]])
     a, w = golden.encode_activations(zeros), golden.encode_weights(zeros)
     assert not a.arrays["codes"].any()
     assert not w.arrays["codes"].any()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 
 from gemmsmith.formats import AndaFormat
-from gemmsmith.schemes import W4A16, Anda, Ant, BitFusion, Fp16, Int8
+from gemmsmith.schemes import W4A16, Anda, Ant, BitFusion, Fp4, Fp16, Int8
 from gemmsmith_sim.golden import for_scheme
 from gemmsmith_sim.golden.prealigned import align
 from oracle import operands, schemes
@@ -75,6 +75,16 @@ def test_ant_encoding(kind: str) -> None:
         for row, codes, scale in zip(rows.tolist(), encoded.arrays["codes"].tolist(), encoded.arrays["scales"].tolist(),
                                      strict=True):
             assert ([schemes.ant_number(code, kind) for code in codes], scale) == schemes.ant_encode(row, kind)
+
+
+def test_fp4_rows_encoding() -> None:
+    """Random rows, and every number and every tie between two, with a scale of 1."""
+    rng, numbers = np.random.default_rng(0), sorted({float(schemes.fp4_number(code)) for code in range(16)})
+    exact = np.array([[*numbers, *((x + y) / 2 for x, y in pairwise(numbers)), -0.0]])
+    for rows in (exact, exact * 3e-3, rng.standard_normal((20, 40)), np.zeros((1, 3)), np.full((1, 2), 1e-44)):
+        arrays = for_scheme(Fp4()).encode_activations(rows).arrays
+        for row, codes, scale in zip(rows.tolist(), arrays["codes"].tolist(), arrays["scales"].tolist(), strict=True):
+            assert (codes, scale) == schemes.fp4_row_encode(row)
 
 
 @settings(deadline=None, max_examples=200)

@@ -20,12 +20,15 @@ from gemmsmith.schemes import (
     BitFusion,
     Dequant,
     Figna,
+    FloatMac,
+    Fp4,
     Fp16,
     Fp16Dot,
     FpInt,
     Ifpu,
     Int8,
     MixPe,
+    PositFma,
     Prealigned,
 )
 from gemmsmith_sim.golden import Encoded, for_scheme
@@ -46,6 +49,10 @@ def wanted(a: Encoded, w: Encoded) -> list[list[int]]:
     x, y = left["codes"].tolist(), right["codes"].tolist()
     if isinstance(scheme, Fp16):
         return schemes.fp16_product(x, y, out=scheme.out)
+    if isinstance(scheme, FloatMac):
+        return schemes.floatmac_product(x, y, scheme.number, out=scheme.out)
+    if isinstance(scheme, PositFma):
+        return schemes.positfma_product(x, y, scheme.number, out=scheme.out)
     if isinstance(scheme, Fp16Dot):
         return schemes.fp16dot_product(x, y, out=scheme.out)
     if isinstance(scheme, FpInt):
@@ -60,7 +67,9 @@ def wanted(a: Encoded, w: Encoded) -> list[list[int]]:
     if isinstance(scheme, Ant):
         x = [[schemes.ant_number(code, scheme.a) for code in row] for row in x]
         y = [[schemes.ant_number(code, scheme.w) for code in row] for row in y]
-    if isinstance(scheme, Int8 | BitFusion | Ant):
+    if isinstance(scheme, Fp4):
+        x, y = ([[schemes.fp4_number(code) for code in row] for row in codes] for codes in (x, y))
+    if isinstance(scheme, Int8 | BitFusion | Ant | Fp4):
         scales = fractions(left["scales"]), fractions(right["scales"])
         return schemes.int8_product(x, scales[0], y, scales[1], out=scheme.out)
     if isinstance(scheme, MixPe):
@@ -93,6 +102,8 @@ def check(a: Encoded, w: Encoded) -> None:
 
 CASES = [
     *((Fp16(out=out), k) for out in ("fp32", "fp16") for k in (1, 2, 7, 60)),
+    *((FloatMac(x=x, out=out), k) for x in ("e4m3", "e5m2", "bf16") for out in ("fp32", "fp16") for k in (1, 2, 7, 60)),
+    *((scheme.replace(out=out), k) for scheme in PositFma.compared() for out in ("fp32", "fp16") for k in (1, 2, 30)),
     *((Fp16Dot(out=out), k) for out in ("fp32", "fp16") for k in (1, 4, 7, 60)),
     *((FpInt(weight_group=group, out=out), k)
       for group, out in ((64, "fp32"), (128, "fp16"), (512, "fp32")) for k in (1, 64, 200)),
@@ -103,7 +114,7 @@ CASES = [
                                        (64, "8", 256, "fp32"), (16, "0", 64, "fp16"), (32, "exact", 256, "fp32"))
       for k in (1, 64, 200, 300)),
     *((Int8(out=out), k) for out in ("fp32", "fp16") for k in (1, 3, 16, 1030)),
-    *((scheme.replace(out=out), k) for scheme in (*BitFusion.compared(), *Ant.named())
+    *((scheme.replace(out=out), k) for scheme in (*BitFusion.compared(), *Ant.named(), Fp4())
       for out, k in (("fp32", 3), ("fp16", 130))),
     *((Anda(m=m, weight_group=group, out=out), k) for m in MS
       for k, group, out in ((1, 64, "fp32"), (64, 64, "fp32"), (200, 128, "fp32"), (449, 256, "fp16"))),
@@ -120,7 +131,8 @@ def test_product(scheme: Any, k: int) -> None:
 
 @pytest.mark.parametrize("scheme", [Fp16(), Fp16Dot(), FpInt(), Int8(), *(Anda(m=m) for m in MS), Figna(), Ifpu(),
                                     W4A16(), W4A16(w="fp4"), Dequant(), MixPe(), MixPe(w="fp4", scale="pow2"),
-                                    MixPe(w="binary"), *BitFusion.compared(), *Ant.compared()],
+                                    MixPe(w="binary"), *BitFusion.compared(), *Ant.compared(), Fp4(),
+                                    *FloatMac.compared(), *PositFma.compared()],
                          ids=lambda s: s.short)
 def test_one_by_one(scheme: Any) -> None:
     golden = for_scheme(scheme)
@@ -256,7 +268,7 @@ def test_w4a16_multiplies_every_activation_by_every_weight(w: str) -> None:
 
 @pytest.mark.parametrize("scheme", [Fp16(), Fp16Dot(), FpInt(), Int8(), Anda(m=6), Figna(), Ifpu(), W4A16(),
                                     W4A16(w="fp4"), Dequant(), MixPe(), MixPe(zero="zp", scale="int8"),
-                                    MixPe(w="binary", group=0), BitFusion(), Ant()],
+                                    MixPe(w="binary", group=0), BitFusion(), Ant(), Fp4()],
                          ids=lambda s: s.short)
 @pytest.mark.parametrize("shape", [(300, 600, 65), (1, 70_000, 2), (2, 3, 2100)])
 def test_blocks_do_not_show(scheme: Any, shape: tuple[int, int, int]) -> None:

@@ -18,6 +18,8 @@ from gemmsmith.schemes import (
     Cadence,
     Dequant,
     Figna,
+    FloatMac,
+    Fp4,
     Fp16,
     Fp16Dot,
     FpInt,
@@ -26,6 +28,7 @@ from gemmsmith.schemes import (
     MixPe,
     Operand,
     Part,
+    PositFma,
     Scheme,
 )
 from gemmsmith_sim.golden import Encoded, for_scheme
@@ -179,9 +182,10 @@ def test_bitfusion_packing(units: int, scheme: BitFusion, side: str) -> None:
 
 @pytest.mark.parametrize("lanes", [1, 4, 16])
 @pytest.mark.parametrize("side", ["a", "w"])
-def test_ant_packing(lanes: int, side: str) -> None:
+@pytest.mark.parametrize("scheme", [Ant(), Fp4()], ids=lambda s: s.short)
+def test_packing_of_4_bit_codes(scheme: Ant | Fp4, lanes: int, side: str) -> None:
     axis = Axis.ROW if side == "a" else Axis.COLUMN
-    encoded, (codes,) = packed(Ant(), axis, (3, 21), operand(f"{side}_codes", 4 * lanes))
+    encoded, (codes,) = packed(scheme, axis, (3, 21), operand(f"{side}_codes", 4 * lanes))
     for row in range(3):
         found = [field(word, lane, 4) for word in codes[row] for lane in range(lanes)]
         assert found == [*encoded.arrays["codes"][row], *[0] * (-21 % lanes)]
@@ -279,6 +283,8 @@ def test_pack_takes_the_matrix_s_own_operands_only() -> None:
     (Int8(), operand("a_codes", 12)), (Int8(), operand("a_scale", 16, Cadence.BLOCK)),
     (Anda(), operand("a_plane", 32)), (Anda(), operand("a_exponent", 8)), (Anda(), operand("w_codes", 128)),
     (BitFusion(), operand("a_codes", 40)), (Ant(), operand("w_codes", 6)),
+    (Fp4(), operand("a_codes", 10)), (FloatMac(), operand("a_code", 16)),
+    (PositFma(), operand("w_code", 16)),
     (Anda(), operand("w_scale", 32)), (Figna(m=11), operand("a_codes", 14)), (Figna(m=11), operand("a_codes", 36)),
     (Figna(), operand("w_codes", 6)), (Ifpu(), operand("a_codes", 512, Cadence.GROUP)),
     (Ifpu(), operand("w_plane", 32)), (MixPe(), operand("a_codes", 12)), (MixPe(), operand("w_codes", 24)),

@@ -1,4 +1,4 @@
-"""Posits in numpy, against exact fractions and SoftPosit. In what is compared here, SoftPosit is never wrong."""
+"""Posits in numpy, against exact fractions."""
 
 from __future__ import annotations
 
@@ -6,33 +6,19 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-import softposit
+from golden_cases import random_posit_values
 
 from gemmsmith.formats import POSIT4_1, POSIT8_0, POSIT16_1, POSIT32_2, PositFormat, Special
-from gemmsmith_sim.golden.posits import posit_codes, posit_values, storage
+from gemmsmith_sim.golden.posits import PositRounding, posit_codes, posit_values, storage
 from oracle.posits import posit_rounded
 
 SMALL = [PositFormat(n=n, es=es) for n in (2, 3, 4, 5, 8, 11) for es in range(5)]
 ALL = [PositFormat(n=n, es=es) for n in range(2, 33) for es in range(5)]
-SOFT = {POSIT8_0: (softposit.convertDoubleToP8, softposit.convertP8ToDouble, softposit.posit8_t),
-        POSIT16_1: (softposit.convertDoubleToP16, softposit.convertP16ToDouble, softposit.posit16_t),
-        POSIT32_2: (softposit.convertDoubleToP32, softposit.convertP32ToDouble, softposit.posit32_t)}
 MILLION = 1_000_000
 
 
 def table(fmt: PositFormat) -> np.ndarray:
     return np.array([np.nan if value is Special.NAN else float(value) for value in fmt.values])
-
-
-def random_values(fmt: PositFormat, count: int, seed: int) -> np.ndarray:
-    """Any size, beyond both ends too; a third near 1; a third with few bits, so that ties are among them."""
-    rng = np.random.default_rng(seed)
-    span = min((fmt.n << fmt.es) + 2, 1000)
-    scales = np.where(rng.random(count) < 0.3, rng.uniform(-3, 3, count), rng.uniform(-span, span, count))
-    values = np.exp2(scales)
-    mantissas, exponents = np.frexp(values)
-    coarse = np.ldexp(np.rint(np.ldexp(mantissas, 9)), exponents - 9)
-    return np.where(rng.random(count) < 0.3, coarse, values) * rng.choice([-1, 1], count)
 
 
 def ties(fmt: PositFormat, codes: np.ndarray) -> np.ndarray:
@@ -59,7 +45,7 @@ def test_ties_and_their_neighbours(fmt: PositFormat) -> None:
 
 @pytest.mark.parametrize("fmt", ALL, ids=lambda f: f.name)
 def test_random_values_by_the_rule(fmt: PositFormat) -> None:
-    values = random_values(fmt, 60, seed=fmt.n)
+    values = random_posit_values(fmt, 60, seed=fmt.n)
     codes = posit_codes(fmt, values)
     assert codes.tolist() == [posit_rounded(x, fmt.n, fmt.es) for x in map(exactly, values)]
     back = posit_values(fmt, codes)
@@ -69,35 +55,8 @@ def test_random_values_by_the_rule(fmt: PositFormat) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("fmt", [POSIT4_1, POSIT8_0, POSIT16_1, PositFormat(n=32, es=4)], ids=lambda f: f.name)
 def test_a_million_values_against_fractions(fmt: PositFormat) -> None:
-    values = random_values(fmt, MILLION, seed=1)
+    values = random_posit_values(fmt, MILLION, seed=1)
     assert posit_codes(fmt, values).tolist() == [fmt.encode(x) for x in map(exactly, values)]
-
-
-@pytest.mark.parametrize("fmt", SOFT, ids=lambda f: f.name)
-def test_a_million_values_against_softposit(fmt: PositFormat) -> None:
-    convert = SOFT[fmt][0]
-    values = random_values(fmt, MILLION, seed=2)
-    assert posit_codes(fmt, values).tolist() == [convert(x).v for x in values.tolist()]
-
-
-@pytest.mark.parametrize("fmt", SOFT, ids=lambda f: f.name)
-def test_codes_mean_what_softposit_says(fmt: PositFormat) -> None:
-    _, convert, kind = SOFT[fmt]
-    codes = np.arange(1 << 16) if fmt.n <= 16 else np.random.default_rng(0).integers(1, 1 << 32, 1 << 16)
-    codes = codes[(codes < 1 << fmt.n) & (codes != 1 << fmt.n - 1)]  # its NaR is an infinity
-    posit, found = kind(), []
-    for code in codes.tolist():
-        posit.v = code
-        found.append(convert(posit))
-    assert posit_values(fmt, codes).tolist() == found
-
-
-@pytest.mark.parametrize("n", range(2, 33))
-def test_every_width_of_the_standard_against_softposit(n: int) -> None:
-    fmt = PositFormat(n=n, es=2)
-    values = random_values(fmt, 10_000, seed=n)
-    assert posit_codes(fmt, values).tolist() == [
-        softposit.convertDoubleToPX2(x, n).v >> 32 - n for x in values.tolist()]
 
 
 @pytest.mark.parametrize(("name", "operation"), [("add", np.add), ("mul", np.multiply)])
@@ -105,15 +64,20 @@ def test_all_pairs_of_8_bits(name: str, operation: np.ufunc) -> None:
     x, y = np.divmod(np.arange(1 << 16), 256)
     exact = operation(posit_values(POSIT8_0, x), posit_values(POSIT8_0, y))  # of at most 14 bits
     codes = posit_codes(POSIT8_0, exact).tolist()
-    soft = getattr(softposit, f"p8_{name}")
-    left, right = softposit.posit8_t(), softposit.posit8_t()
     values = POSIT8_0.values
     for p, q, code in zip(x.tolist(), y.tolist(), codes, strict=True):
-        left.v, right.v = p, q
-        assert soft(left, right).v == code, (p, q)
         a, b = values[p], values[q]
         nar = isinstance(a, Special) or isinstance(b, Special)
         assert code == POSIT8_0.encode(Special.NAN if nar else (a + b if name == "add" else a * b)), (p, q)
+
+
+@pytest.mark.parametrize("fmt", ALL, ids=lambda f: f.name)
+def test_rounding_gives_what_the_nearest_codes_mean(fmt: PositFormat) -> None:
+    codes = np.random.default_rng(fmt.es).integers(0, 1 << fmt.n, 500)
+    between = ties(fmt, np.arange(1, 1 << min(fmt.n, 10) - 1)) if fmt.n < 32 else codes / 7
+    values = np.concatenate([random_posit_values(fmt, 3000, seed=fmt.n), between, -between, np.nextafter(between, 0),
+                             posit_values(fmt, codes), [0.0, np.nan, 1e308, -1e-308]])
+    assert np.array_equal(PositRounding(fmt)(values), posit_values(fmt, posit_codes(fmt, values)), equal_nan=True)
 
 
 def test_ends_and_what_is_no_number() -> None:

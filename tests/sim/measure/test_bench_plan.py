@@ -113,7 +113,9 @@ def test_default_units_are_of_every_family():
         "figna-m8", "figna-m11", "figna-m13", "ifpu", "w8a8", "w4a8", "w2a8", "ternary-a8", "binary-a8", "w4a4",
         "w4a16", "fp4-a16", "dequant-fp16",
         *(f"bitfusion-{pair}" for pair in ("a2w2", "a4w2", "a4w4", "a8w2", "a8w4", "a8w8")),
-        "ant-int-int", "ant", "ant-pot-pot"]
+        "ant-int-int", "ant", "ant-pot-pot", "fp4", "fp8-e4m3", "fp8-e5m2", "bf16",
+        "posit4-fma", "posit8-fma", "posit16-fma",
+        *(f"xrnpe-{name}" for name in ("fp4", "posit4", "posit8", "posit16"))]
 
 
 def test_throughput_and_latency():

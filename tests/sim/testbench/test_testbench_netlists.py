@@ -50,6 +50,7 @@ VARIANTS = [
     pytest.param("int8", {"lanes": "4"}, marks=pytest.mark.slow),
     ("w4a8", {"lanes": "4", "group": "32"}),
     pytest.param("binary-a8", {"lanes": "8", "group": "32"}, marks=pytest.mark.slow),
+    pytest.param("ternary-a8", {"lanes": "4", "group": "32"}, marks=pytest.mark.slow),
     pytest.param("fp4-a8", {"lanes": "4", "group": "32", "scale": "pow2"}, marks=pytest.mark.slow),
     pytest.param("w3a8", {"lanes": "4", "group": "64", "zero": "zp", "scale": "int8"}, marks=pytest.mark.slow),
 ]

@@ -36,11 +36,10 @@ GATED = init(lambda a, shut_a: a and not shut_a, lambda c, shut_c: c and not shu
 GATED_SIGN = init(lambda a, shut_a: a or shut_a, lambda c, shut_c: c or shut_c)
 GATED_MINUS = init(lambda a, shut_a: not a or shut_a, lambda c, shut_c: c and not shut_c)
 ADD = init(lambda a, _: a, lambda c, _: c)
+COMPLEMENTED = init(lambda a, minus_a: a != minus_a, lambda c, minus_c: c != minus_c)
 ACCUMULATE = init(lambda x, minus: x != minus, lambda kept, clear: kept and not clear)
 CHOSEN = Const(sum((bool(i & 1) != bool(i & 4 if i & 2 else i & 8)) << i for i in range(16)), 16)
 """A + (C if B else D): with C and D clear, B changes nothing, so that the carry is A's as well."""
-TERNARY = Const(sum((bool(i & 1) ^ (bool(i & 2) and bool(i & 4)) ^ bool(i & 8)) << i for i in range(16)), 16)
-"""A + ((B and C) ≠ D): with C and D clear, B changes nothing."""
 CARRY, CARRY_INVERTED = Const(0, 16), Const(0xFFFF, 16)
 ZERO = Const(0, 1)
 
@@ -86,21 +85,19 @@ def gated_sum(m: Module, words: Sequence[Value], gates: Sequence[Value], cuts: C
 
 @variant("ternary_sum", "ecp5")
 def ternary_sum(m: Module, words: Sequence[Value], present: Value, negative: Value, cuts: Collection[int]) -> Value:
-    """A LUT for every bit of one word of a pair; the other one's is the chain's."""
+    """Chains alone: resets of the gated words' registers are their gates, and complements are the chain's."""
     if len(words) == 1:
         return portable.ternary_sum(m, words, present, negative, cuts)
-    width = len(words[0])
-    minus, plus = Signal(len(words), name="minus"), Signal(len(words), name="plus")
-    m.d.comb += [minus.eq(negative), plus.eq(~minus)]
-
-    def offset(lane: int) -> list[Value]:
-        """Bits of a lane's summand, the sign inverted."""
-        word = (words[lane].as_unsigned() & present[lane].replicate(width)) ^ minus[lane].replicate(width)
-        return [*word[:-1], ~word[-1]]
-
-    sums = [[Bit(TERNARY, a, present[lane + 1], words[lane + 1][k], (plus if k == width - 1 else minus)[lane + 1])
-             for k, a in enumerate(offset(lane))] for lane in range(0, len(words) - 1, 2)]
-    odd = [_wider(Cat(offset(len(words) - 1)))] if len(words) % 2 else []
+    minus = portable.stage(m, negative, registered=True, name="minus")
+    gated = []
+    for lane, word in enumerate(words):
+        gated.append(Signal(len(word), name=f"gated_{lane}", reset_less=True))
+        m.d.sync += gated[lane].eq(Cat(word[:-1], ~word[-1]))
+        with m.If(~present[lane]):
+            m.d.sync += gated[lane].eq(1 << len(word) - 1)
+    sums = [[Bit(COMPLEMENTED, a, minus[lane], c, minus[lane + 1])
+             for a, c in zip(gated[lane], gated[lane + 1], strict=True)] for lane in range(0, len(words) - 1, 2)]
+    odd = [_wider(gated[-1] ^ minus[-1].replicate(len(gated[-1])))] if len(words) % 2 else []
     return _tree(m, sums, odd, cuts)
 
 

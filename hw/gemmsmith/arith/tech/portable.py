@@ -36,11 +36,11 @@ def _tree(m: Module, terms: Sequence[Value], cuts: Collection[int]) -> Value:
 def ternary_sum(m: Module, words: Sequence[Value], present: Value, negative: Value, cuts: Collection[int]) -> Value:
     """Σ (word if present, else 0; complemented if negative) of signed words of one width; otherwise as ``gated_sum``.
 
-    Each complement lacks a one: −x = ~x + 1.
+    Each complement lacks a one: −x = ~x + 1. Summands are registered, so that the latency is a cycle more.
     """
     terms = [((word.as_unsigned() & p.replicate(len(word))) ^ n.replicate(len(word))).as_signed()
              for word, p, n in zip(words, present, negative, strict=True)]
-    return _tree(m, terms, cuts)
+    return _tree(m, [stage(m, term, registered=True, name=f"term_{i}") for i, term in enumerate(terms)], cuts)
 
 
 @variant("gated_pair")
