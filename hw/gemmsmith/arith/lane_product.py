@@ -51,6 +51,10 @@ class LaneMultiplier(wiring.Component):
     Members
     -------
     formats: In(Chosen), held while words are under way. a, w: In(Decoded). o: Out(LaneProduct).
+
+    Raises
+    ------
+    ValueError for another number of sums.
     """
 
     latency = 2

@@ -33,8 +33,10 @@ class LaneQuire(wiring.Component):
     -------
     formats: In(Chosen), held while words are under way. valid: In(1). first: In(1), with ``valid``: the
         sums start from this beat.
-    i: In(LaneProduct). o: Out(ArrayLayout(QuireWord, 4)), the least significant word first. The words of a Posit(16, 1)
-        are one segment, of Posit(8, 0) 0, 1 and 2, 3, of 4 bits each.
+    i: In(LaneProduct).
+    taken, starts: Out(1): ``valid`` and ``first`` of the beat that is in ``o`` from the next cycle on.
+    o: Out(ArrayLayout(QuireWord, 4)), the least significant word first. The words of a Posit(16, 1)
+        are one segment, of Posit(8, 0) words 0, 1 and 2, 3, of codes of 4 bits each one, of the lanes 1, 2, 0, 3.
     """
 
     latency = 2
@@ -91,7 +93,6 @@ class LaneQuire(wiring.Component):
         far = [Mux(low, 0, parts[0]), Mux(low, parts[0], parts[1]), Mux(high, crossing, parts[2]),
                Mux(high, parts[2], parts[3])]
         return Cat(part ^ places.sign[k].replicate(PART) for k, part in enumerate(far))
-
 
     def _window(self, m: Module, formats: Any) -> Value:
         """The products at their lanes' places."""
