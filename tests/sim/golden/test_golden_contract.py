@@ -49,7 +49,8 @@ def test_values_are_near_what_was_encoded(scheme: Any) -> None:
     bits = scheme.operand_bits if isinstance(scheme, MixPe) else bits
     bits = {"fp4": (3, 3), "fp8-e4m3": (4, 4), "fp8-e5m2": (3, 3), "bf16": (8, 8),
             "posit4-fma": (1, 1), "posit8-fma": (5, 5), "posit16-fma": (11, 11),
-            "xrnpe-fp4": (3, 3), "xrnpe-posit4": (1, 1), "xrnpe-posit8": (5, 5), "xrnpe-posit16": (11, 11)}.get(scheme.short, bits)
+            "xrnpe-fp4": (3, 3), "xrnpe-posit4": (1, 1), "xrnpe-posit8": (5, 5),
+            "xrnpe-posit16": (11, 11)}.get(scheme.short, bits)
     if scheme.family in ("bitfusion", "ant"):
         bits = tuple({2: 1, "pot": 1, "float": 3, "flint": 2, "int": 4}.get(choice, choice)
                      for choice in (scheme.a, scheme.w))  # steps of up to half the largest number
@@ -288,7 +289,8 @@ def test_a_family_has_one_golden_model() -> None:
 
 def test_a_family_without_golden_model_is_named() -> None:
     orphan = type("Orphan", (Sign,), {"family": "toyorphan"})
-    families = ("anda, ant, bitfusion, dequant, figna, fp16, fp16dot, fpint, ifpu, int8, mixpe, (toysign, )?w4a16")
+    families = ("anda, ant, bitfusion, dequant, figna, floatmac, fp16, fp16dot, fp4, fpint, ifpu, int8, mixpe, "
+                "positfma, (toysign, )?w4a16, xrnpe")
     with pytest.raises(ValueError, match=f"'toyorphan' has no golden model; {families}"):
         for_scheme(orphan())
 
