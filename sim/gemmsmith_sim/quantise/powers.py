@@ -19,8 +19,9 @@ __all__ = ["ErrorFeedback", "Recorder", "error_feedback", "one_scale"]
 
 Floats = NDArray[np.float32]
 
-DAMPING = 0.01
-"""Of the mean square of the inputs, added to that of each: what GPTQ takes."""
+DAMPING = 0.1
+"""Of the mean square of the inputs, added to that of each. GPTQ takes 0.01; on the language model that comes along 0.1
+did better with FP4, with 2048 tokens of data and with 8192."""
 REACH = 4
 """Binades below those that ``nearest`` tries: with one scale, the rows' largest weights differ."""
 
