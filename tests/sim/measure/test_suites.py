@@ -269,6 +269,7 @@ def test_a_suite_is_measured(tiny):
     assert record.failures == []
     for row in record.units:
         assert all(row.area[part] > 0 for part in ("core", "tail", "results", "array"))
-        # Boundaries cost something (fp16's edges and the feeder most), but no part is lost or counted twice.
-        assert 1 <= row.apart_to_flat < 1.25
+        # Boundaries cost something (fp16's edges and the feeder most; int8's 2 % less than the mapper's luck with it as
+        # a whole), but no part is lost or counted twice: the smallest is 5 % of its row.
+        assert 0.95 < row.apart_to_flat < 1.25
     assert record.units[2].relative["fp16"].area_efficiency > 4

@@ -15,7 +15,8 @@ ELEMENTS = {
     "w4a16": {"lanes": "2", "group": "32"},
     "ant": {"lanes": "2"},
 }
-SLOW = {"bitfusion-a8w8": {"units": "1"}, "ifpu": {}, "ternary-a8": {"lanes": "4", "group": "32"}}
+SLOW = {"bitfusion-a8w8": {"units": "1"}, "ifpu": {}, "ternary-a8": {"lanes": "4", "group": "32"},
+        "fp8-e4m3": {}, "posit8-fma": {}}
 
 
 @pytest.mark.parametrize("target", ["ecp5", pytest.param("ice40", marks=pytest.mark.slow)])
@@ -49,6 +50,9 @@ VARIANTS = [
     pytest.param("int8", {"lanes": "1"}, marks=pytest.mark.slow),
     pytest.param("int8", {"lanes": "4"}, marks=pytest.mark.slow),
     ("w4a8", {"lanes": "4", "group": "32"}),
+    ("xrnpe-posit16", {}),
+    pytest.param("xrnpe-posit8", {"out": "posit8", "sums": "4"}, marks=pytest.mark.slow),
+    pytest.param("fp4", {"lanes": "4"}, marks=pytest.mark.slow),
     pytest.param("binary-a8", {"lanes": "8", "group": "32"}, marks=pytest.mark.slow),
     pytest.param("ternary-a8", {"lanes": "4", "group": "32"}, marks=pytest.mark.slow),
     pytest.param("fp4-a8", {"lanes": "4", "group": "32", "scale": "pow2"}, marks=pytest.mark.slow),
@@ -65,7 +69,7 @@ def test_leaves_of_ecp5_equal_golden(scheme, options, mapped, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize(("scheme", "options"), [
     ("anda-m4", {"m_max": "4"}), ("anda-m5", {"m_max": "6", "stages": "3", "planes": "2"}), ("ifpu", {"stages": "6"}),
-    ("int8", {"lanes": "1"}), ("int8", {"lanes": "16"})])
+    ("int8", {"lanes": "1"}), ("int8", {"lanes": "16"}), ("xrnpe-posit8", {})])
 @pytest.mark.parametrize("mapped", [False, True])
 @pytest.mark.parametrize(("target", "cells"), [("xcup", ("LUT6_2", "CARRY4")), ("ice40", ("SB_LUT4", "SB_CARRY"))])
 def test_leaves_of_other_technologies_equal_golden(target, cells, scheme, options, mapped, tmp_path):
