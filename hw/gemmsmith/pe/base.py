@@ -35,7 +35,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from amaranth.hdl import Module, Signal, Value
+from amaranth.hdl import Array, Const, Module, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -288,9 +288,10 @@ class ProcessingElement(ABC):
     def beats(self, mode: int) -> int:
         """Beats of a group in ``mode``."""
 
-    @abstractmethod
-    def beats_signal(self, mode: Any) -> Any:
+    def beats_signal(self, mode: Value) -> Value:
         """``beats`` as an Amaranth expression of the mode signal."""
+        beats = [self.beats(max(n, self.modes.start)) for n in range(self.modes.stop)]
+        return Const(beats[0]) if len(set(beats)) == 1 else Array(Const(n) for n in beats)[mode]
 
     @property
     def max_beats(self) -> int:

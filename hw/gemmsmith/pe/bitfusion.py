@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data
 
 from gemmsmith.arith.fusion import (
@@ -76,9 +76,6 @@ class BitFusionElement(RowScaledElement):
 
     def beats(self, mode: int) -> int:
         return BEATS[mode]
-
-    def beats_signal(self, mode: Any) -> Any:
-        return Array(Const(beats, 5) for beats in BEATS)[mode]
 
     def row_edge(self) -> Edge:
         return BitFusionRowEdge(self, Axis.ROW)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
 from gemmsmith.arith.float_multiply import finite_half
@@ -40,9 +38,6 @@ class DequantElement(Fp16Element):
 
     def beats(self, mode: int) -> int:
         return self.group
-
-    def beats_signal(self, mode: Any) -> Any:
-        return Const(self.group)
 
     def column_edge(self) -> Edge:
         return DequantColumnEdge(self, Axis.COLUMN)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 
 from gemmsmith.arith.float_convert import FloatToHalf, IntToFloat
 from gemmsmith.arith.float_dot import STAGES, DotFormat, FloatDot
@@ -63,9 +63,6 @@ class Fp16DotElement(ProcessingElement):
 
     def beats(self, mode: int) -> int:
         return 1
-
-    def beats_signal(self, mode: Any) -> Any:
-        return Const(1)
 
     def row_edge(self) -> Edge:
         return Fp16DotEdge(self, Axis.ROW)

@@ -57,9 +57,6 @@ class FpIntElement(ProcessingElement):
     def beats(self, mode: int) -> int:
         return self.group
 
-    def beats_signal(self, mode: Any) -> Any:
-        return Const(self.group)
-
     def row_edge(self) -> Edge:
         return Fp16Edge(self, Axis.ROW)
 

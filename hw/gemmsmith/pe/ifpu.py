@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Const, Module, Signal, Value
+from amaranth.hdl import Module, Signal, Value
 
 from gemmsmith.arith.float_totals import TAIL_LOOP
 from gemmsmith.arith.serial import SerialAccumulator
@@ -53,9 +53,6 @@ class IfpuElement(PrealignedElement):
 
     def beats(self, mode: int) -> int:
         return WEIGHT
-
-    def beats_signal(self, mode: Any) -> Any:
-        return Const(WEIGHT)
 
     def row_edge(self) -> Edge:
         return IfpuRowEdge(self, Axis.ROW)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
+from amaranth.hdl import Cat, Module, Signal, Value, signed
 
 from gemmsmith.arith.digits import DigitAccumulator, DigitLayout, DigitRecoder
 from gemmsmith.arith.dot import PlaneDot, ProductDot, TernaryDot
@@ -110,9 +110,6 @@ class IntegerElement(ProcessingElement):
 
     def beats(self, mode: int) -> int:
         return self.group // self.lanes
-
-    def beats_signal(self, mode: Any) -> Any:
-        return Const(self.beats(0))
 
     def row_edge(self) -> Edge:
         return IntegerEdge(self, Axis.ROW)

@@ -67,9 +67,6 @@ class W4A16Element(ProcessingElement):
     def beats(self, mode: int) -> int:
         return self.group // self.scheme.lanes
 
-    def beats_signal(self, mode: Any) -> Any:
-        return Const(self.beats(0))
-
     def row_edge(self) -> Edge:
         return W4A16RowEdge(self, Axis.ROW)
 
