@@ -9,6 +9,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from gemmsmith import formats
 from gemmsmith.arith.float_stages import Stages, check_stages, normalize
 from gemmsmith.arith.round import FP16, FP32, FloatShape, RoundToFloat
 from gemmsmith.arith.tech import leaf
@@ -40,6 +41,11 @@ has fewer rows to add and must be normalized first."""
 _NOTHING = Const(0, 0)
 
 
+def digits_width(width: int) -> int:
+    """Bits of the recoded digits of a number of ``width`` bits."""
+    return 2 * (width // 2 + 1)
+
+
 def recode_digits(multiplier: Value) -> Value:
     """Radix-4 digits −1, 0, 1, 2 of an unsigned number, each as two bits that hold the digit plus one.
 
@@ -47,8 +53,8 @@ def recode_digits(multiplier: Value) -> Value:
     The top digit is never −1. A row of a multiplier is then one four-input function a bit, with no threefold to make
     (Booth's digits −2 … 2 need five inputs and a digit of three bits).
     """
-    digits = len(multiplier) // 2 + 1
-    return (multiplier + Const((4**digits - 1) // 3, 2 * digits))[: 2 * digits]
+    width = digits_width(len(multiplier))
+    return (multiplier + Const(((1 << width) - 1) // 3, width))[:width]
 
 
 def multiply_digits(stages: Stages, a: Value, digits: Value, *, more: Value = _NOTHING,
@@ -198,9 +204,31 @@ def unpack(stages: Stages, code: Signal, shape: FloatShape) -> Factor:
 
 
 def finite_half(code: Value) -> tuple[Value, Value]:
-    """Significand, not normalized, and exponent, at least 1, of an FP16 code, whose sign may be left out; codes with
-    exponent 31 read as the largest finite number."""
-    fraction, exponent = code[:FP16.fraction_bits], code[FP16.fraction_bits:FP16.width - 1]
-    saturated = exponent.all()
-    significand = Cat(fraction | saturated.replicate(len(fraction)), exponent.any())
-    return significand, Cat(exponent[0] & ~saturated | ~exponent.any(), exponent[1:])
+    """``finite_code`` of an FP16 code, whose sign may be left out."""
+    return finite_code(code[:FP16.width - 1], formats.FP16)
+
+
+def finite_code(magnitude: Value, number: formats.FloatFormat) -> tuple[Value, Value]:
+    """Significand, not normalized, and exponent, at least 1, of a code without its sign; what is no number reads as the
+    largest one."""
+    infinite, largest = special(magnitude, number), number.encode(number.largest)
+    bits = []
+    for k, bit in enumerate(magnitude):
+        if not largest >> k & 1:
+            bit = bit & ~infinite
+        elif k < _ignored(number):
+            bit = bit | infinite
+        bits.append(bit)
+    some = magnitude[number.fraction_width:].any()
+    fraction, (least, *higher) = Cat(bits[:number.fraction_width]), bits[number.fraction_width:]
+    return Cat(fraction, some), Cat(least | ~some, higher)
+
+
+def special(magnitude: Value, number: formats.FloatFormat) -> Value:
+    """Whether a code without its sign is an infinity or a NaN."""
+    return magnitude[_ignored(number):].all()
+
+
+def _ignored(number: formats.FloatFormat) -> int:
+    """Bits that may be anything in a code that is no number."""
+    return number.fraction_width if number.specials is formats.Specials.IEEE else 0

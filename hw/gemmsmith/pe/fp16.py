@@ -8,11 +8,11 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
 from gemmsmith.arith.float_accumulate import EXPONENT_WIDTH, PRODUCT_WIDTH, SUM_WIDTH, FloatAccumulator
 from gemmsmith.arith.float_convert import FloatToHalf
-from gemmsmith.arith.float_multiply import multiply_digits, recode_digits
+from gemmsmith.arith.float_multiply import digits_width, finite_code, multiply_digits, recode_digits, special
 from gemmsmith.arith.float_stages import Stages, normalize
 from gemmsmith.arith.round import FP32
 from gemmsmith.arith.sum import delay
-from gemmsmith.formats import FP16, FloatFormat, Specials
+from gemmsmith.formats import FP16, FloatFormat
 from gemmsmith.pe.base import Core, Edge, ProcessingElement, Tail
 from gemmsmith.schemes import Axis, Cadence, Operand, Scheme
 
@@ -22,11 +22,6 @@ EDGE_STAGES, HALF_STAGES = 2, 2
 def significand_width(number: FloatFormat) -> int:
     """Bits of a significand, the leading one included."""
     return number.fraction_width + 1
-
-
-def digits_width(number: FloatFormat) -> int:
-    """Bits of a recoded significand."""
-    return 2 * (significand_width(number) // 2 + 1)
 
 
 def exponent_width(number: FloatFormat) -> int:
@@ -40,7 +35,8 @@ def product_bias(number: FloatFormat) -> int:
     return 2 * (number.bias + number.fraction_width) + PRODUCT_WIDTH - 2
 
 
-SIGNIFICAND, DIGITS, EXPONENT = significand_width(FP16), digits_width(FP16), exponent_width(FP16)
+SIGNIFICAND, EXPONENT = significand_width(FP16), exponent_width(FP16)
+DIGITS = digits_width(SIGNIFICAND)
 
 
 class Fp16Element(ProcessingElement):
@@ -71,16 +67,13 @@ class Fp16Element(ProcessingElement):
         self.sum_exponent = max(EXPONENT_WIDTH, exponent_width(number) + 1 - 3)
         self.result_width = SUM_WIDTH + 1 + self.sum_exponent
         self.row_payload = 1 + exponent_width(number) + significand_width(number)
-        self.column_payload = 1 + exponent_width(number) + 1 + digits_width(number)
+        self.column_payload = 1 + exponent_width(number) + 1 + digits_width(significand_width(number))
         self.edge_latency = EDGE_STAGES
         self.core_latency = 1 + FloatAccumulator.latency
         self.tail_latency = 1 + (HALF_STAGES if scheme.out == "fp16" else 0)
 
     def beats(self, mode: int) -> int:
         return 1
-
-    def beats_signal(self, mode: Any) -> Any:
-        return Const(1)
 
     def row_edge(self) -> Edge:
         return Fp16Edge(self, Axis.ROW)
@@ -128,23 +121,9 @@ def decode(m: Module, code: Value, number: FloatFormat = FP16) -> tuple[Value, V
     """Significand, normalized or zero, exponent (see ``exponent_width``) and sign of a code, a cycle later."""
     held = Signal(number.width, name="held_code", reset_less=True)
     m.d.sync += held.eq(code)
-    fraction, field = saturated(held[:-1], number)
-    significand, zeros = normalize(Stages(m), Cat(fraction, field.any()))
-    least = Cat(field[0] | ~field.any(), field[1:])
-    return significand, (least + number.fraction_width - zeros)[:exponent_width(number)], held[-1]
-
-
-def special(magnitude: Value, number: FloatFormat) -> Value:
-    """Whether a code without its sign is an infinity or a NaN."""
-    ignored = number.fraction_width if number.specials is Specials.IEEE else 0
-    return magnitude[ignored:].all()
-
-
-def saturated(magnitude: Value, number: FloatFormat) -> tuple[Value, Value]:
-    """Fraction and exponent field of a code without its sign, the largest number's for what is no number."""
-    largest = number.encode(number.largest)
-    code = Mux(special(magnitude, number), Const(largest, number.width - 1), magnitude)
-    return code[:number.fraction_width], code[number.fraction_width:]
+    significand, exponent = finite_code(held[:-1], number)
+    significand, zeros = normalize(Stages(m), significand)
+    return significand, (exponent + number.fraction_width - zeros)[:exponent_width(number)], held[-1]
 
 
 class Fp16Core(Core):
@@ -155,7 +134,8 @@ class Fp16Core(Core):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.accumulator = accumulator = FloatAccumulator(exponent_width=self.pe.sum_exponent)
-        width, digits_end = significand_width(self.pe.number), digits_width(self.pe.number)
+        width = significand_width(self.pe.number)
+        digits_end = digits_width(width)
         a_significand, a_exponent, a_sign = self.a[:width], self.a[width:-1], self.a[-1]
         digits, w_present = self.w[:digits_end], self.w[digits_end]
         w_exponent, w_sign = self.w[digits_end + 1:-1], self.w[-1]

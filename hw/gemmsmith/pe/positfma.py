@@ -7,7 +7,7 @@ from typing import Any
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
 
 from gemmsmith.arith.float_convert import FloatToHalf
-from gemmsmith.arith.float_multiply import multiply_digits, recode_digits
+from gemmsmith.arith.float_multiply import digits_width, multiply_digits, recode_digits
 from gemmsmith.arith.float_stages import Stages
 from gemmsmith.arith.posit import PositAccumulator, PositShape, decode_posit
 from gemmsmith.arith.round import FP16, FP32
@@ -34,7 +34,7 @@ class PositFmaElement(ProcessingElement):
             for side, axis in (("a", Axis.ROW), ("w", Axis.COLUMN)))
         self.group = 1
         self.result = Cadence.BLOCK
-        self.digits = 2 * (shape.significand // 2 + 1)
+        self.digits = digits_width(shape.significand)
         self.result_width = 3 + shape.significand - 1 + shape.scale
         self.row_payload = 2 + shape.scale + shape.significand
         self.column_payload = 2 + shape.scale + 1 + self.digits
@@ -44,9 +44,6 @@ class PositFmaElement(ProcessingElement):
 
     def beats(self, mode: int) -> int:
         return 1
-
-    def beats_signal(self, mode: Any) -> Any:
-        return Const(1)
 
     def row_edge(self) -> Edge:
         return PositFmaEdge(self, Axis.ROW)
