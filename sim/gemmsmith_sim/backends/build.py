@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import re
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from .axi_memory import BEATS_AHEAD
 from .base import RESET_CYCLES, Rule
 from .memory import Channel, Response
 from .ports import BURST_INCR, INPUTS, OUTPUTS, Ports
-from .toolchain import cached, compile_units, compiler, model_units, run_compiler, runtime_objects, verilate
+from .toolchain import cached, compile_library, verilate
 
 PREFIX = "Vdut"
 """Name of the class that Verilator makes."""
 
 HERE = Path(__file__).parent
 HARNESS = ("harness.cpp", "bus_model.h")
-
-HIDDEN = ("-fvisibility=hidden",)
-"""Libraries of two models in one process define the same symbols: only the harness's interface is visible."""
 
 
 def build_library(verilog: str, top: str) -> Path:
@@ -44,14 +40,7 @@ def _compile_library(verilog: str, top: str, scratch: Path) -> Path:
     (scratch / "generated.h").write_text(harness_header(ports))
     for name in HARNESS:
         shutil.copy(HERE / name, scratch)
-    with ThreadPoolExecutor(1) as pool:
-        runtime = pool.submit(runtime_objects, ("verilated", "verilated_threads"), HIDDEN)
-        units = {**model_units(scratch, PREFIX), scratch / "harness.cpp": "-O2"}
-        objects = compile_units(scratch, units, HIDDEN)
-        objects += runtime.result()
-    library = scratch / "harness.so"
-    run_compiler([*compiler(), "-shared", "-o", library, *objects, "-pthread"])
-    return library
+    return compile_library(scratch, PREFIX, "harness.so")
 
 
 def read_ports(header: str) -> Ports:

@@ -126,6 +126,21 @@ def runtime_objects(names: Iterable[str], flags: tuple[str, ...] = ()) -> list[P
                    compile_units(scratch, {source: FAST}, flags)[0]) for name in names]
 
 
+HIDDEN = ("-fvisibility=hidden",)
+"""Libraries of two models in one process define the same symbols: only what a harness makes visible is."""
+
+
+def compile_library(directory: Path, prefix: str, name: str) -> Path:
+    """The shared library ``name`` of a model that ``verilate`` put into ``directory``, and of ``harness.cpp`` there."""
+    with ThreadPoolExecutor(1) as pool:
+        runtime = pool.submit(runtime_objects, ("verilated", "verilated_threads"), HIDDEN)
+        units = {**model_units(directory, prefix), directory / "harness.cpp": "-O2"}
+        objects = compile_units(directory, units, HIDDEN) + runtime.result()
+    library = directory / name
+    run_compiler([*compiler(), "-shared", "-o", library, *objects, "-pthread"])
+    return library
+
+
 def run_compiler(arguments: Iterable[str | Path]) -> None:
     """Run the compiler's command line; RuntimeError with its messages if it fails."""
     try:

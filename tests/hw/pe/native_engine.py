@@ -7,21 +7,14 @@ import ctypes
 import numpy as np
 
 from gemmsmith.emit import BuildConfig, emit_build
-from gemmsmith_sim.backends.toolchain import (
-    cached,
-    compile_units,
-    compiler,
-    model_units,
-    run_compiler,
-    runtime_objects,
-    verilate,
-)
+from gemmsmith_sim.backends.toolchain import cached, compile_library, verilate
 
 VALID, FIRST, LAST = 1, 2, 4
 HARNESS = """
 #include "Vdut.h"
 #include "verilated.h"
-extern "C" void run(const uint32_t *words, const uint8_t *controls, uint32_t *results, size_t count, int mode,
+extern "C" __attribute__((visibility("default")))
+void run(const uint32_t *words, const uint8_t *controls, uint32_t *results, size_t count, int mode,
                     size_t latency) {
     Vdut dut;
     dut.aresetn = 1;
@@ -57,11 +50,7 @@ class NativeEngine:
         def build(scratch):
             verilate(verilog, self.config.name, scratch, prefix="Vdut")
             (scratch / "harness.cpp").write_text(harness)
-            units = {**model_units(scratch, "Vdut"), scratch / "harness.cpp": "-O1"}
-            objects = [*compile_units(scratch, units), *runtime_objects(("verilated", "verilated_threads"))]
-            library = scratch / "engine.so"
-            run_compiler([*compiler(), "-shared", "-o", library, *objects, "-pthread"])
-            return library
+            return compile_library(scratch, "Vdut", "engine.so")
 
         self._run = ctypes.CDLL(str(cached("engine.so", (verilog, harness), build))).run
 

@@ -8,17 +8,8 @@ from compressor_bench import GROUP, Groups
 
 from gemmsmith.emit.verilog import emit
 from gemmsmith.units import Compressor
-from gemmsmith_sim.backends.toolchain import (
-    cached,
-    compile_units,
-    compiler,
-    model_units,
-    run_compiler,
-    runtime_objects,
-    verilate,
-)
+from gemmsmith_sim.backends.toolchain import cached, compile_library, verilate
 
-_HIDDEN = ("-fvisibility=hidden",)
 _HARNESS = r"""
 #include <cstdint>
 #include <cstring>
@@ -106,8 +97,4 @@ def _beats(codes, elements):
 def _build(verilog: str, work: Path) -> Path:
     verilate(verilog, "unit", work, prefix="Vunit")
     (work / "harness.cpp").write_text(_HARNESS)
-    objects = compile_units(work, {**model_units(work, "Vunit"), work / "harness.cpp": "-O2"}, _HIDDEN)
-    objects += runtime_objects(("verilated", "verilated_threads"), _HIDDEN)
-    library = work / "compressor.so"
-    run_compiler([*compiler(), "-shared", "-o", library, *objects, "-pthread"])
-    return library
+    return compile_library(work, "Vunit", "compressor.so")
