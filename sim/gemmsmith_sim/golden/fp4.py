@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,7 +35,7 @@ def encode_fp4(values: Array, *, group: int) -> dict[str, Array]:
     return {"codes": nearest_fp4(quotients), "scales": scales}
 
 
-def nearest_fp4(x: NDArray[np.float32]) -> NDArray[np.uint8]:
+def nearest_fp4(x: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
     """The nearest codes, ties to the even one, beyond ±6 that of ±6; what rounds to zero has the code 0."""
     magnitudes = np.abs(x)
     codes = np.zeros(x.shape, np.uint8)

@@ -14,8 +14,8 @@ from gemmsmith.schemes.xrnpe import BITS
 from gemmsmith_sim.golden.base import Array, Encoded, Golden, Layout, expect, little_endian, pad_k, to_fp32, unknown
 from gemmsmith_sim.golden.exact import limbs, product_sums, rounded_to_odd
 from gemmsmith_sim.golden.floats import round_fp32_flush
-from gemmsmith_sim.golden.fp4 import HALVES, MIDPOINTS
-from gemmsmith_sim.golden.posits import posit_values
+from gemmsmith_sim.golden.fp4 import HALVES, nearest_fp4
+from gemmsmith_sim.golden.posits import posit_codes, posit_values
 
 POSITS: dict[str, PositFormat] = {"posit4": POSIT4_1, "posit8": POSIT8_0, "posit16": POSIT16_1}
 SMALLEST = {"fp4": 1, "posit4": 4, "posit8": 6, "posit16": 28}
@@ -23,7 +23,6 @@ SMALLEST = {"fp4": 1, "posit4": 4, "posit8": 6, "posit16": 28}
 LIMBS = {"fp4": 1, "posit4": 1, "posit8": 1, "posit16": 3}
 CANDIDATES = {"fp4": (1, 2), "posit4": range(5), "posit8": range(6), "posit16": (3,)}
 """Format → binades that the largest magnitude of a row may be brought to."""
-FP4_NAR = 8
 WORD = 16
 HEAD = 6
 """Fraction bits of the numbers halfway between two neighbours, at most, in formats of up to 8 bits."""
@@ -124,38 +123,21 @@ def number_table(name: str) -> NDArray[np.float64]:
     return posit_values(POSITS[name], np.arange(1 << BITS[name]))
 
 
-@cache
-def thresholds(name: str) -> NDArray[np.float64]:
-    """The least magnitude that is nearest to code 1, 2, …: ties go to the even code."""
-    if name == "fp4":
-        ties, least = np.array(MIDPOINTS), []
-    else:
-        n = BITS[name]
-        # Between the codes c and c + 1 stands code 2c + 1 of the format with one bit more; nothing but 0 becomes 0.
-        ties = posit_values(PositFormat(n=n + 1, es=POSITS[name].es), np.arange(3, (1 << n) - 2, 2))
-        least = [np.nextafter(0.0, 1.0)]
-    first = len(least)
-    odd = (np.arange(len(ties)) + first) % 2 == 1  # the lower one of the two
-    return np.concatenate([least, np.where(odd, ties, np.nextafter(ties, np.inf))])
-
-
 def nearest(name: str, values: NDArray[np.float64]) -> NDArray[np.uint16]:
     """Codes of the numbers nearest to finite values."""
-    return _searched(name, values) if BITS[name] > 8 else code_table(name)[_heads(values)]
+    return _rounded(name, values) if BITS[name] > 8 else code_table(name)[_heads(values)]
 
 
-def _searched(name: str, values: NDArray[np.float64]) -> NDArray[np.uint16]:
-    magnitudes = np.searchsorted(thresholds(name), np.abs(values), side="right")
-    if name == "fp4":
-        return (magnitudes | (((values < 0) & (magnitudes > 0)) << 3)).astype(np.uint16)
-    return (np.where(values < 0, -magnitudes, magnitudes) & (1 << BITS[name]) - 1).astype(np.uint16)
+def _rounded(name: str, values: NDArray[np.float64]) -> NDArray[np.uint16]:
+    codes = nearest_fp4(values) if name == "fp4" else posit_codes(POSITS[name], values)
+    return codes.astype(np.uint16)
 
 
 @cache
 def code_table(name: str) -> NDArray[np.uint16]:
     """The code by the head of a float64 (see ``_heads``), which is all that a short format looks at."""
     heads = np.arange(1 << 12 + HEAD + 1, dtype=np.uint64)
-    return _searched(name, (heads >> 1 << np.uint64(52 - HEAD) | heads & 1).view(np.float64))
+    return _rounded(name, (heads >> 1 << np.uint64(52 - HEAD) | heads & 1).view(np.float64))
 
 
 def _heads(values: NDArray[np.float64]) -> NDArray[np.uint64]:
