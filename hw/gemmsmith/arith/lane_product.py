@@ -121,8 +121,8 @@ class LaneMultiplier(wiring.Component):
         wide, halves, small = formats.posit16, formats.posit8, formats.small
         own = [sums[lane][:NIBBLE] for lane in range(LANES)]
         carry = [sums[lane][NIBBLE] for lane in range(LANES)]
-        distances = [own[0], Mux(small, own[1], own[0]), Mux(wide, own[0], own[2]),
-                     Mux(small, own[3], Mux(wide, own[0], own[2]))]
+        upper = Mux(wide, own[0], own[2])
+        distances = [own[0], Mux(small, own[1], own[0]), upper, Mux(small, own[3], upper)]
         places = Signal(PLACES, reset_less=True)
         m.d.sync += [
             places.distance.eq(Cat(distances)),

@@ -10,6 +10,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from gemmsmith.arith.float_stages import Stages, normalize, shift_right_sticky
+from gemmsmith.arith.tech.portable import fitted
 from gemmsmith.formats import PositFormat
 
 _GUARD = 3
@@ -66,13 +67,8 @@ def decode_posit(m: Module, code: Value, shape: PositShape) -> Posit:
     tail = Signal(n - 1, name="tail")
     m.d.comb += tail.eq((body << 2) << more)
     regime = Cat(more ^ (~ones).replicate(len(more)), ~ones)  # k = more of a run of ones, else −1 − more
-    scale = Cat(tail[n - 1 - es:], regime).as_signed()
-    return Posit(Cat(tail[2:n - 1 - es], body.any()), _fitted(scale, shape.scale), code[-1], code[-1] & ~body.any())
-
-
-def _fitted(value: Value, width: int) -> Value:
-    """A signed value as ``width`` bits, signed."""
-    return Cat(value, value[-1].replicate(max(0, width - len(value))))[:width].as_signed()
+    scale = fitted((0, Cat(tail[n - 1 - es:], regime)), shape.scale).as_signed()
+    return Posit(Cat(tail[2:n - 1 - es], body.any()), scale, code[-1], code[-1] & ~body.any())
 
 
 class PositAccumulator(wiring.Component):

@@ -10,8 +10,6 @@ from amaranth.lib.wiring import In, Out
 
 from gemmsmith.arith.tech import leaf
 
-FORMATS = ("fp4", "posit4", "posit8", "posit16")
-"""In the order of the modes."""
 WORD, NIBBLE = 16, 4
 LANES = WORD // NIBBLE
 SIGNIFICAND = 13
@@ -37,17 +35,6 @@ other modes."""
 
 Chosen = data.StructLayout({"posit16": 1, "posit8": 1, "small": 1, "posit": 1})
 """The format of codes as conditions. ``small``: they have 4 bits. ``posit``: they are not FP4."""
-
-
-def chosen(mode: Value, present: tuple[str, ...] = FORMATS) -> Value:
-    """The format of a mode, an index into ``FORMATS``, as ``Chosen``; constants where only one is present."""
-    def one_of(*names: str) -> Value:
-        meant = [name for name in present if name in names]
-        if not meant or meant == list(present):
-            return Const(bool(meant), 1)
-        return Cat(mode == FORMATS.index(name) for name in meant).any()
-
-    return Cat(one_of("posit16"), one_of("posit8"), one_of("fp4", "posit4"), one_of("posit4", "posit8", "posit16"))
 
 
 class LaneDecoder(wiring.Component):

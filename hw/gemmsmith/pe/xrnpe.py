@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Array, Cat, Const, Module, Signal
+from amaranth.hdl import Cat, Const, Module, Signal, Value
 
 from gemmsmith.arith.lane_product import CUTS, LaneMultiplier
 from gemmsmith.arith.lane_quire import WORDS, LaneQuire
-from gemmsmith.arith.posit_lanes import FORMATS, LANES, Chosen, Decoded, LaneDecoder, chosen
+from gemmsmith.arith.posit_lanes import LANES, Chosen, Decoded, LaneDecoder
 from gemmsmith.arith.quire_resolve import ResultWord
 from gemmsmith.arith.sum import delay
 from gemmsmith.pe.base import Core, Edge, ProcessingElement, Tail
 from gemmsmith.pe.xrnpe_readout import ReadOut
 from gemmsmith.schemes import Axis, Cadence, Operand, Part, XrNpe
 from gemmsmith.schemes.base import OUTPUTS
-from gemmsmith.schemes.xrnpe import BITS
+from gemmsmith.schemes.xrnpe import BITS, FORMATS
 
 ALL = (1 << len(FORMATS)) - 1
 
@@ -29,7 +29,6 @@ class XrNpeElement(ProcessingElement):
     ----------
     formats: of operands, that the build computes: 1 FP4, 2 Posit(4, 1), 4 Posit(8, 0), 8 Posit(16, 1), or the sum of
         some of these. The scheme's is one of them. Hardware for the others is left out, for comparison.
-
     sums: of the multiplier's rows between its two stages, 2 or 4: 4 for a faster clock and 27 registers more.
 
     Raises
@@ -84,8 +83,15 @@ class XrNpeElement(ProcessingElement):
     def beats(self, mode: int) -> int:
         return BITS[FORMATS[mode % len(FORMATS)]] // BITS["fp4"]
 
-    def beats_signal(self, mode: Any) -> Any:
-        return Array(Const(self.beats(n), 3) for n in range(len(FORMATS)))[mode[:2]]
+    def chosen(self, mode: Value) -> Value:
+        """The operands' format in ``mode``, as ``Chosen``; constants where only one is present."""
+        def one_of(*names: str) -> Value:
+            meant = [name for name in self.present if name in names]
+            if not meant or meant == list(self.present):
+                return Const(bool(meant), 1)
+            return Cat(mode[:2] == FORMATS.index(name) for name in meant).any()
+
+        return Cat(one_of("posit16"), one_of("posit8"), one_of("fp4", "posit4"), one_of("posit4", "posit8", "posit16"))
 
     def row_edge(self) -> Edge:
         return XrNpeEdge(self, Axis.ROW)
@@ -119,7 +125,7 @@ class XrNpeEdge(Edge):
             m.d.sync += held.eq(word)
         m.d.sync += self.flag.eq(ctl.valid & decoder.o.lanes.nar.any())
         m.d.comb += [decoder.i.eq(self.a_codes if row else self.w_codes),
-                     formats.eq(chosen(self.mode[:2], self.pe.present)), decoder.formats.eq(formats),
+                     formats.eq(self.pe.chosen(self.mode)), decoder.formats.eq(formats),
                      decoder.enable.eq(self.ctl.valid), self.o.eq(held)]
         if row:
             m.d.sync += self.ctl_o.eq(ctl)
@@ -137,7 +143,7 @@ class XrNpeCore(Core):
         m.submodules.quire = quire = LaneQuire()
         # As single bits, conditions fit the datapath's tables.
         formats = Signal(Chosen)
-        m.d.sync += formats.eq(chosen(self.mode[:2], self.pe.present))
+        m.d.sync += formats.eq(self.pe.chosen(self.mode))
         valid = delay(m, self.ctl.valid, multiplier.latency, name="valid")
         first = delay(m, self.ctl.first, multiplier.latency, name="first", reset_less=True)
         m.d.comb += [multiplier.formats.eq(formats), multiplier.a.eq(self.a),

@@ -5,9 +5,8 @@ import pytest
 from native_engine import FIRST, LAST, VALID, NativeEngine
 
 from gemmsmith.formats import CATALOG, Special
-from gemmsmith.schemes.xrnpe import MAX_K
+from gemmsmith.schemes.xrnpe import BITS, MAX_K
 
-BITS = {"fp4": 4, "posit4": 4, "posit8": 8, "posit16": 16}
 MODES = {name: mode for mode, name in enumerate(BITS)}
 CODES = {"fp4": "e2m1", "posit4": "posit4es1", "posit8": "posit8es0", "posit16": "posit16es1"}
 SMALLEST = {"fp4": 1, "posit4": 4, "posit8": 6, "posit16": 28}
