@@ -8,127 +8,108 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from gemmsmith.arith.lane_product import FULL, HALF, PART, LaneProduct
-from gemmsmith.arith.posit_lanes import LANES, NIBBLE, Chosen
+from gemmsmith.arith.lane_window import WORD, WORDS, Addends
+from gemmsmith.arith.posit_lanes import Chosen
+from gemmsmith.arith.sum import delay
 from gemmsmith.arith.tech import leaf
+from gemmsmith.arith.tech.portable import stage
 
-WORD = 2 * PART
-"""Bits of a word of the quire."""
-WORDS = 4
+Words = data.ArrayLayout(WORD, WORDS)
 
-PART_OF = (1, 2, 0, 3)
-"""Of the window, that holds the code of 4 bits whose sum is in this word: those that the word takes anyway, but one."""
 
-QuireWord = data.StructLayout({"sum": WORD, "carry": 1})
-"""A word, and what is still to be added to the next one of the same segment: the carry of the last beat."""
+def quire_word(units: int) -> data.StructLayout:
+    """A word; what is still to be added to the next one of the same segment: the carries of the last beat, one for each
+    adder; and whether a lane met a NaR."""
+    return data.StructLayout({"sum": WORD, "carries": units, "nar": 1})
 
 
 class LaneQuire(wiring.Component):
-    """Adds products to its segments, modulo their size. Latency 2, a beat a cycle.
+    """Adds what ``units`` words of products give to its segments, modulo their size. A beat a cycle; ``latency``: from
+    four units on they are added to each other in a stage of their own.
 
-    The window of 64 bits that holds the shifted products is laid on the quire's words. Carries from one word to the
-    next take effect a beat later, so that no chain is longer than a word; a segment's end takes none.
+    Parameters
+    ----------
+    units: 1, 2, 4 …
 
     Members
     -------
     formats: In(Chosen), held while words are under way. valid: In(1). first: In(1), with ``valid``: the
         sums start from this beat.
-    i: In(LaneProduct).
-    taken, starts: Out(1): ``valid`` and ``first`` of the beat that is in ``o`` from the next cycle on.
-    o: Out(ArrayLayout(QuireWord, 4)), the least significant word first. The words of a Posit(16, 1)
-        are one segment, of Posit(8, 0) words 0, 1 and 2, 3, of codes of 4 bits each one, of the lanes 1, 2, 0, 3.
+    i: In(ArrayLayout(Addends, units)). nar: In(4), with ``i``: stays until the next ``first``.
+    o: Out(ArrayLayout(quire_word(units), 4)), the least significant word first.
     """
 
-    latency = 2
+    def __init__(self, *, units: int = 1) -> None:
+        self.units = units
+        super().__init__({"formats": In(Chosen), "valid": In(1), "first": In(1),
+                          "i": In(data.ArrayLayout(Addends, units)), "nar": In(WORDS),
+                          "o": Out(data.ArrayLayout(quire_word(units), WORDS))})
 
-    def __init__(self) -> None:
-        super().__init__({"formats": In(Chosen), "valid": In(1), "first": In(1), "i": In(LaneProduct),
-                          "taken": Out(1), "starts": Out(1), "o": Out(data.ArrayLayout(QuireWord, WORDS))})
+    @staticmethod
+    def latency(units: int) -> int:
+        """Cycles from a beat to the words with its products."""
+        return 1 + int(units > 2)
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        formats = self.formats
-        window = Signal(PART * LANES, reset_less=True)
-        own, top = Signal(WORDS, reset_less=True), Signal(WORDS, reset_less=True)
-        choice = Signal(data.ArrayLayout(2, 2 * WORDS), reset_less=True)
-        valid, first = Signal(reset_less=True), Signal(reset_less=True)
-        sign = self.i.places.sign
-        following = Cat(Mux(formats.small, sign[small], sign[large])
-                        for small, large in zip(PART_OF, (1, 1, 3, 3), strict=True))
-        m.d.sync += [window.eq(self._shifted(m, formats)), own.eq(following),
-                     top.eq(Cat(self.i.places.top[part] for part in PART_OF)),
-                     choice.eq(_choice(formats, self.i.places.word, following)),
-                     valid.eq(self.valid), first.eq(self.first)]
-        m.d.comb += [self.taken.eq(valid), self.starts.eq(first)]
-        addends = _addends(m, formats, window, choice, top)
-        carry = own[0]
+        later = self.latency(self.units) - 1
+        valid = delay(m, self.valid, later, name="valid")
+        first = delay(m, self.first, later, name="first", reset_less=True)
+        adders: list[SegmentAdder] = []
+
+        def add(kept: Value, x: Value, **controls: Value) -> SegmentAdder:
+            adder = SegmentAdder()
+            m.submodules[f"adder_{len(adders)}"] = adder
+            m.d.comb += [adder.formats.eq(self.formats), adder.kept.eq(kept), adder.x.eq(x),
+                         *(getattr(adder, name).eq(value) for name, value in controls.items())]
+            adders.append(adder)
+            return adder
+
+        sums = [unit.words for unit in self.i]
+        while len(sums) > 1:
+            sums = [add(x, y, signs=self.i[len(adders)].signs, valid=self.valid, first=self.first).o
+                    for x, y in zip(sums[::2], sums[1::2], strict=True)]
+        total = stage(m, Value.cast(sums[0]), registered=bool(later), name="units_sum")
+        signs = delay(m, self.i[-1].signs, later, name="signs", reset_less=True)
+        nar = delay(m, self.nar, later, name="nar", reset_less=True)
+        held, met = Signal(Words, name="held", reset_less=True), Signal(WORDS, name="met", reset_less=True)
+        quire = add(held, total, signs=signs, valid=valid, first=first, clear=first)
+        carries = [adder.carries for adder in adders[:-1]]
+        with m.If(valid):
+            m.d.sync += [held.eq(quire.o), met.eq(nar | met & ~first.replicate(WORDS))]
+            if later:
+                carries = [stage(m, value, registered=True, name=f"left_{n}") for n, value in enumerate(carries)]
         for k in range(WORDS):
-            held = Signal(QuireWord, name=f"word_{k}", reset_less=True)
-            total = leaf("accumulate_segment")(m, held.sum, first, addends[k], carry)
-            with m.If(valid):
-                m.d.sync += held.eq(total)
-            m.d.comb += self.o[k].eq(held)
-            if k < WORDS - 1:
-                goes_on = formats.posit16 if k == 1 else ~formats.small
-                carry = Mux(goes_on, held.carry & ~first, own[k + 1])
+            m.d.comb += self.o[k].eq(Cat(held[k], (value[k] for value in (*carries, quire.carries)), met[k]))
         return m
 
-    def _shifted(self, m: Module, formats: Any) -> Value:
-        """The window, each part with its own distance, complemented if negative.
 
-        No product reaches the next lane's part; only the last step would take one there.
-        """
-        places = self.i.places
-        window: Value = self._window(m, formats)
-        for k in range(NIBBLE):
-            moved = Cat(Const(0, 1 << k), window)
-            following = Signal(PART * LANES, name=f"left_{1 << k}")
-            m.d.comb += following.eq(Cat(
-                Mux(places.distance[part][k], moved[bits], window[bits])
-                for part in range(LANES) for bits in [slice(PART * part, PART * (part + 1))]))
-            window = following
-        parts = [window[PART * part:PART * (part + 1)] for part in range(LANES)]
-        low, high = places.far
-        crossing = parts[1] & formats.posit16.replicate(PART)
-        far = [Mux(low, 0, parts[0]), Mux(low, parts[0], parts[1]), Mux(high, crossing, parts[2]),
-               Mux(high, parts[2], parts[3])]
-        return Cat(part ^ places.sign[k].replicate(PART) for k, part in enumerate(far))
+class SegmentAdder(wiring.Component):
+    """Adds to words of a quire, combinational, modulo the size of segments.
 
-    def _window(self, m: Module, formats: Any) -> Value:
-        """The products at their lanes' places."""
-        window = Signal(PART * LANES)
-        low, high, small = self.i.low, self.i.high, formats.small.replicate(NIBBLE)
-        m.d.comb += window.eq(Cat(low, Const(0, 2 * PART - FULL), high[:NIBBLE], high[NIBBLE:2 * NIBBLE] & ~small,
-                                  high[2 * NIBBLE:], Const(0, PART - HALF), high[NIBBLE:2 * NIBBLE] & small))
-        return window
+    Carries from one word to the next take effect a beat later, so that no chain is longer than a word; a segment's end
+    takes none.
 
+    Members
+    -------
+    formats: In(Chosen). valid: In(1). first: In(1): no carries are due. clear: In(1): ``kept`` counts as 0.
+    kept, x: In(ArrayLayout(32, 4)). signs: In(4), as in ``Addends``. o: Out(ArrayLayout(32, 4)).
+    carries: Out(4): of the words in the last valid beat.
+    """
 
-def _choice(formats: Any, word: Value, own: Value) -> Value:
-    """What half words add: 1 or 2 for the parts of the window that ``_addends`` knows; or, 0 or 3, copies of the
-    ``own`` number's sign."""
-    wide, halves, small = formats.posit16, formats.posit8, formats.small
-    at = [wide & (word == k) for k in range(WORDS)]
-    none = Const(0, 1)
-    conditions = (
-        (at[0] | halves, small), (at[0] | halves, none),
-        (at[1], at[0] | small), (at[1], at[0]),
-        (at[2] | small, at[1] | halves), (at[2], at[1] | halves),
-        (at[3], at[2] | small), (at[3], at[2]))
-    return Cat(Cat(one | fill, two | fill) for half, (one, two) in enumerate(conditions)
-               for fill in [~(one | two) & own[half // 2]])
+    def __init__(self) -> None:
+        super().__init__({"formats": In(Chosen), "valid": In(1), "first": In(1), "clear": In(1), "kept": In(Words),
+                          "x": In(Words), "signs": In(WORDS), "o": Out(Words), "carries": Out(WORDS)})
 
-
-def _addends(m: Module, formats: Any, window: Value, choice: Any, top: Value) -> list[Value]:
-    """What each word adds: halves of the window, or a sign's copies."""
-    parts = [window[PART * k:PART * (k + 1)] for k in range(LANES)]
-    last = Mux(formats.small, parts[3], parts[2])
-    sources = ((0, 1), (1, 1), (0, 2), (1, 3), (0, 2), (1, 3), (0, None), (1, 3))
-    halves = []
-    for half, (one, two) in enumerate(sources):
-        chosen, control = Signal(PART, name=f"half_{half}"), choice[half]
-        other = last if two is None else parts[two]
-        m.d.comb += chosen.eq(Cat(Mux(control[0], a | control[1], b & control[1])
-                                  for a, b in zip(parts[one], other, strict=True)))
-        halves.append(chosen)
-    return [Cat(low, high[0] ^ top[k], high[1:])
-            for k, (low, high) in enumerate(zip(halves[::2], halves[1::2], strict=True))]
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        small, wide = self.formats.small, self.formats.posit16
+        carries = Signal(WORDS, reset_less=True)
+        m.d.comb += self.carries.eq(carries)
+        for k, goes_on in enumerate((Const(0, 1), ~small, wide, ~small)):
+            carry = Mux(goes_on, carries[k - 1] & ~self.first, self.signs[k])
+            total = leaf("accumulate_segment")(m, self.kept[k], self.clear, self.x[k], carry)
+            m.d.comb += self.o[k].eq(total[:WORD])
+            with m.If(self.valid):
+                m.d.sync += carries[k].eq(total[WORD])
+        return m

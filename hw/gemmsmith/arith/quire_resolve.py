@@ -8,13 +8,10 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from gemmsmith.arith.lane_quire import WORD, WORDS
+from gemmsmith.arith.lane_quire import quire_word
+from gemmsmith.arith.lane_window import WORD, WORDS
 from gemmsmith.arith.sum import delay
 from gemmsmith.arith.tech import leaf
-
-ResultWord = data.StructLayout({"sum": WORD, "carry": 1, "nar": 1})
-"""A word of a quire: 32 bits, a carry of the next word's weight that is still to be added, and whether the word's lane
-met a NaR."""
 
 
 class QuireResolve(wiring.Component):
@@ -33,10 +30,11 @@ class QuireResolve(wiring.Component):
     Parameters
     ----------
     kept: bits of the word below the leading one, 1 to 31.
+    units: carries that come with a word.
 
     Members
     -------
-    valid: In(1). word: In(2): which one ``i`` is. i: In(ResultWord).
+    valid: In(1). word: In(2): which one ``i`` is. i: In(quire_word(units)).
     two, four: In(1): segments, if not one; not both. They must not change until the sum is out.
     o_valid: Out(1): what follows is there, for one cycle.
     o: Out(signed(32 + kept)). more: Out(1). index: Out(2). zero: Out(1): the sum is 0. nar: Out(1): a lane met a NaR.
@@ -46,12 +44,12 @@ class QuireResolve(wiring.Component):
     ValueError: if ``kept`` is out of its range.
     """
 
-    def __init__(self, *, kept: int):
+    def __init__(self, *, kept: int, units: int = 1):
         if kept not in range(1, WORD):
             raise ValueError(f"kept must be 1..{WORD - 1}, not {kept!r}")
-        self._kept = kept
+        self._kept, self._units = kept, units
         super().__init__({
-            "valid": In(1), "word": In(2), "i": In(ResultWord), "two": In(1), "four": In(1), "o_valid": Out(1),
+            "valid": In(1), "word": In(2), "i": In(quire_word(units)), "two": In(1), "four": In(1), "o_valid": Out(1),
             "o": Out(signed(WORD + kept)), "more": Out(1), "index": Out(2), "zero": Out(1), "nar": Out(1),
         })
 
@@ -74,19 +72,20 @@ class QuireResolve(wiring.Component):
     def _total(self, m: Module, word: Value, joined: Value) -> tuple[data.View[Any], Signal]:
         """The input a cycle later, and another one later the words of the sum: of two segments the last two, of four
         the last; what comes before is on the way to them."""
-        i = Signal(ResultWord, reset_less=True)
+        i = Signal(quire_word(self._units), reset_less=True)
         total = Signal(WORD, reset_less=True)
         before = Signal(WORD, reset_less=True)  # the first segment of two; else 0
-        carried, left = Signal(reset_less=True), Signal(reset_less=True)  # from the sum's last word, from the quire's
-        m.d.sync += [i.eq(self.i), left.eq(i.carry), before.eq(Mux(self.two & (word[0] ^ word[1]), total, 0))]
-        # A word takes two carries, or one and a word of another segment. Of two segments the first one's upper word
-        # takes both quires' carries: that into the second one's is at the input by then.
-        middle = self.two & (word == 1)
-        carry = Mux(middle, self.i.carry, carried & joined)
-        added = leaf("accumulate_chosen")(
-            m, Cat(carry, i.sum, Const(0, 1)),
-            Cat(carry, before[0] | (left & (middle | (joined & ~self.two))), before[1:], Const(0, 1)),
-            Cat(carry, total, Const(0, 1)), self.four & word.any())
+        carried = Signal(reset_less=True)  # from the sum's last word
+        left = Signal(range(self._units + 1), reset_less=True)  # carries of the quire's last word
+        m.d.sync += [i.eq(self.i), left.eq(sum(i.carries)), before.eq(Mux(self.two & (word[0] ^ word[1]), total, 0))]
+        # A word takes carries, or a word of another segment. Of two segments the first one's upper word takes those of
+        # both: the ones that the second one's lower word has left are at the input by then.
+        taken = Signal(range(2 * self._units + 1))
+        m.d.comb += taken.eq(Mux(self.two, Mux(word == 1, left + sum(self.i.carries), 0), Mux(joined, left, 0)))
+        carry = carried & joined
+        other = Cat(before[:len(taken)] | taken, before[len(taken):])
+        added = leaf("accumulate_chosen")(m, Cat(carry, i.sum, Const(0, 1)), Cat(carry, other, Const(0, 1)),
+                                          Cat(carry, total, Const(0, 1)), self.four & word.any())
         m.d.sync += [total.eq(added[1:]), carried.eq(added[-1])]
         return i, total
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value
+from amaranth.lib import data
 
 from gemmsmith.arith.lane_product import CUTS, LaneMultiplier
-from gemmsmith.arith.lane_quire import WORDS, LaneQuire
-from gemmsmith.arith.posit_lanes import LANES, Chosen, Decoded, LaneDecoder
-from gemmsmith.arith.quire_resolve import ResultWord
+from gemmsmith.arith.lane_quire import LaneQuire, quire_word
+from gemmsmith.arith.lane_window import WORDS, LaneWindow
+from gemmsmith.arith.posit_lanes import LANES, WORD, Chosen, Decoded, LaneDecoder
 from gemmsmith.arith.sum import delay
 from gemmsmith.pe.base import Core, Edge, ProcessingElement, Tail
 from gemmsmith.pe.xrnpe_readout import ReadOut
@@ -18,18 +19,21 @@ from gemmsmith.schemes.base import OUTPUTS
 from gemmsmith.schemes.xrnpe import BITS, FORMATS
 
 ALL = (1 << len(FORMATS)) - 1
+UNITS = (1, 2, 4)
 
 
 class XrNpeElement(ProcessingElement):
-    """One product of Posit(16, 1), two of Posit(8, 0) or four of 4 bits a cycle, added exactly.
+    """For each of ``units``, one product of Posit(16, 1), two of Posit(8, 0) or four of 4 bits a cycle, added exactly.
 
-    Edges decode, once per row and column. Cores multiply, shift and add; sums are rounded in the tail alone.
+    With several units, a core is a dot product of as many words a cycle in one quire. Edges decode, once per row and
+    column. Cores multiply, shift and add; sums are rounded in the tail alone.
 
     Parameters
     ----------
     formats: of operands, that the build computes: 1 FP4, 2 Posit(4, 1), 4 Posit(8, 0), 8 Posit(16, 1), or the sum of
         some of these. The scheme's is one of them. Hardware for the others is left out, for comparison.
     sums: of the multiplier's rows between its two stages, 2 or 4: 4 for a faster clock and 27 registers more.
+    units: operand words of a beat, 1, 2 or 4.
 
     Raises
     ------
@@ -39,9 +43,10 @@ class XrNpeElement(ProcessingElement):
     family = "xrnpe"
     scheme: XrNpe
     options = {"formats": "operands' formats: sum of 1 (fp4), 2 (posit4), 4 (posit8) and 8 (posit16)",
-               "sums": "of rows between the multiplier's stages: 2, or 4 for a faster clock"}
+               "sums": "of rows between the multiplier's stages: 2, or 4 for a faster clock",
+               "units": "operand words of a beat, whose products one quire adds: 1, 2 or 4"}
 
-    def __init__(self, *, scheme: XrNpe, formats: int = ALL, sums: int = 2):
+    def __init__(self, *, scheme: XrNpe, formats: int = ALL, sums: int = 2, units: int = 1):
         if formats not in range(1, ALL + 1):
             raise ValueError(f"formats must be 1..{ALL}, not {formats!r}")
         self.present = tuple(name for n, name in enumerate(FORMATS) if formats >> n & 1)
@@ -50,10 +55,13 @@ class XrNpeElement(ProcessingElement):
                              f"not be {formats}")
         if sums not in CUTS:
             raise ValueError(f"sums must be one of {', '.join(map(str, CUTS))}, not {sums!r}")
+        if units not in UNITS:
+            raise ValueError(f"units must be one of {', '.join(map(str, UNITS))}, not {units!r}")
         self.scheme = scheme
         self.sums = sums
+        self.units = units
         self.formats = formats
-        width = LANES * BITS["fp4"]
+        width = WORD * units
         doc = "codes of 16, 8 or 4 bits, element 0 lowest"
         exponent = "signed exponent of the power of two that scales the row of"
         self.operands = (
@@ -64,12 +72,12 @@ class XrNpeElement(ProcessingElement):
             Operand(name="w_exponent", axis=Axis.COLUMN, width=8, cadence=Cadence.BLOCK, part=Part.TAIL,
                     doc=f"{exponent} W"),
         )
-        self.group = LANES
+        self.group = LANES * units
         self.result = Cadence.BLOCK
-        self.result_width, self.result_words = ResultWord.size, WORDS
-        self.row_payload = self.column_payload = Decoded
+        self.result_width, self.result_words = quire_word(units).size, WORDS
+        self.row_payload = self.column_payload = data.ArrayLayout(Decoded, units)
         self.edge_latency = LaneDecoder.latency + 1
-        self.core_latency = LaneMultiplier.latency + LaneQuire.latency
+        self.core_latency = LaneMultiplier.latency + LaneWindow.latency + LaneQuire.latency(units)
         self.tail_latency = ReadOut.latency(scheme)
         self.tail_interval = WORDS
         self.modes = range(len(FORMATS) ** (1 if scheme.out in OUTPUTS else 2))
@@ -107,26 +115,30 @@ class XrNpeElement(ProcessingElement):
 
 
 class XrNpeEdge(Edge):
-    """Decodes a word for all cores behind it, which keep their operands between beats. The flag says NaR."""
+    """Decodes a beat for all cores behind it, which keep their operands between beats. The flag says NaR."""
 
     pe: XrNpeElement
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         row = self.axis is Axis.ROW
-        m.submodules.decoder = decoder = LaneDecoder()
-        ctl = delay(m, self.ctl, decoder.latency, name="ctl")
+        codes = self.a_codes if row else self.w_codes
         formats = Signal(Chosen)
-        word, held = Signal(Decoded), Signal(Decoded, reset_less=True)
-        m.d.comb += word.eq(decoder.o)
-        if not row:  # complements of gates are what leaves want, as they come from registers
-            m.d.comb += word.significand.eq(~decoder.o.significand)
-        with m.If(ctl.valid):
-            m.d.sync += held.eq(word)
-        m.d.sync += self.flag.eq(ctl.valid & decoder.o.lanes.nar.any())
-        m.d.comb += [decoder.i.eq(self.a_codes if row else self.w_codes),
-                     formats.eq(self.pe.chosen(self.mode)), decoder.formats.eq(formats),
-                     decoder.enable.eq(self.ctl.valid), self.o.eq(held)]
+        m.d.comb += formats.eq(self.pe.chosen(self.mode))
+        ctl = delay(m, self.ctl, LaneDecoder.latency, name="ctl")
+        held = Signal(self.o.shape(), reset_less=True)
+        m.d.comb += self.o.eq(held)
+        nar = []
+        for n in range(self.pe.units):
+            m.submodules[f"decoder_{n}"] = decoder = LaneDecoder()
+            m.d.comb += [decoder.i.eq(codes.word_select(n, WORD)), decoder.formats.eq(formats),
+                         decoder.enable.eq(self.ctl.valid)]
+            nar.append(decoder.o.lanes.nar.any())
+            # Complements of gates are what leaves want, as they come from registers.
+            significand = decoder.o.significand if row else ~decoder.o.significand
+            with m.If(ctl.valid):
+                m.d.sync += held[n].eq(Cat(significand, decoder.o.lanes))
+        m.d.sync += self.flag.eq(ctl.valid & Cat(nar).any())
         if row:
             m.d.sync += self.ctl_o.eq(ctl)
         return m
@@ -139,21 +151,21 @@ class XrNpeCore(Core):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        m.submodules.multiplier = multiplier = LaneMultiplier(sums=self.pe.sums)
-        m.submodules.quire = quire = LaneQuire()
+        m.submodules.quire = quire = LaneQuire(units=self.pe.units)
         # As single bits, conditions fit the datapath's tables.
         formats = Signal(Chosen)
         m.d.sync += formats.eq(self.pe.chosen(self.mode))
-        valid = delay(m, self.ctl.valid, multiplier.latency, name="valid")
-        first = delay(m, self.ctl.first, multiplier.latency, name="first", reset_less=True)
-        m.d.comb += [multiplier.formats.eq(formats), multiplier.a.eq(self.a),
-                     multiplier.w.eq(self.w), multiplier.w.significand.eq(~self.w.significand),
-                     quire.formats.eq(formats), quire.valid.eq(valid), quire.first.eq(first), quire.i.eq(multiplier.o)]
-        nar = delay(m, self.a.lanes.nar | self.w.lanes.nar, multiplier.latency + quire.latency - 1, name="nar",
-                    reset_less=True)
-        met = Signal(LANES, reset_less=True)
-        with m.If(quire.taken):
-            m.d.sync += met.eq(nar | (met & ~quire.starts.replicate(LANES)))
-        words = [Cat(quire.o[k].sum, quire.o[k].carry, met[k]) for k in range(WORDS)]
-        m.d.comb += self.o.eq(Cat(words))
+        for n in range(self.pe.units):
+            m.submodules[f"multiplier_{n}"] = multiplier = LaneMultiplier(sums=self.pe.sums)
+            m.submodules[f"window_{n}"] = window = LaneWindow()
+            m.d.comb += [multiplier.formats.eq(formats), multiplier.a.eq(self.a[n]), multiplier.w.eq(self.w[n]),
+                         multiplier.w.significand.eq(~self.w[n].significand),
+                         window.formats.eq(formats), window.i.eq(multiplier.o), quire.i[n].eq(window.o)]
+        on_the_way = LaneMultiplier.latency + LaneWindow.latency
+        words = [word.lanes for side in (self.a, self.w) for word in side]
+        nar = Cat(Cat(lanes.nar[k] for lanes in words).any() for k in range(LANES))
+        m.d.comb += [quire.formats.eq(formats), self.o.eq(quire.o),
+                     quire.valid.eq(delay(m, self.ctl.valid, on_the_way, name="valid")),
+                     quire.first.eq(delay(m, self.ctl.first, on_the_way, name="first", reset_less=True)),
+                     quire.nar.eq(delay(m, nar, on_the_way, name="nar", reset_less=True))]
         return m

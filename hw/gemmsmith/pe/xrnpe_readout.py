@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data
 
 from gemmsmith.arith.float_convert import FloatToHalf
-from gemmsmith.arith.lane_quire import WORD, WORDS
+from gemmsmith.arith.lane_window import WORD, WORDS
 from gemmsmith.arith.posit_encode import EXPONENT, FRACTION, PositEncode
 from gemmsmith.arith.quire_resolve import QuireResolve
 from gemmsmith.arith.round import FP16, FP32, RoundToFloat
 from gemmsmith.arith.serial_normalize import SPREAD, SerialNormalize
 from gemmsmith.arith.sum import delay
-from gemmsmith.pe.base import ProcessingElement, Tail
+from gemmsmith.pe.base import Tail
 from gemmsmith.schemes import Scheme
 from gemmsmith.schemes.base import OUTPUTS
+
+if TYPE_CHECKING:
+    from gemmsmith.pe.xrnpe import XrNpeElement
 
 LSB = (-2, -8, -12, -56)
 """Weight of a quire's last bit, by the operands' format: fp4, posit4, posit8, posit16."""
@@ -41,8 +44,8 @@ class ReadOut(Tail):
     that long for each step.
     """
 
-    def __init__(self, pe: ProcessingElement, share: int):
-        self._out = pe.scheme.out
+    def __init__(self, pe: XrNpeElement, share: int):
+        self._out, self._units = pe.scheme.out, pe.units
         self._is_float = self._out in OUTPUTS
         super().__init__(pe, share)
 
@@ -58,7 +61,7 @@ class ReadOut(Tail):
         with m.If(self.ctl.valid & (self.ctl.word == WORDS - 1)):
             m.d.sync += scale.eq(self.a_exponent.as_signed() + self.w_exponent.as_signed())
         width = FP32.precision + 2 if self._is_float else FRACTION + 2  # with the sign and a bit that rounds
-        m.submodules.resolve = resolve = QuireResolve(kept=width + SPREAD - WORD)
+        m.submodules.resolve = resolve = QuireResolve(kept=width + SPREAD - WORD, units=self._units)
         m.submodules.normalize = normalize = SerialNormalize(width=width, along=Along.size)
         m.d.comb += [
             resolve.valid.eq(self.ctl.valid), resolve.word.eq(self.ctl.word), resolve.i.eq(self.i),

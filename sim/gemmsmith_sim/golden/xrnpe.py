@@ -34,8 +34,8 @@ class XrNpeGolden(Golden[XrNpe]):
 
     Outputs that are codes are uint16.
 
-    Operands: ``a_codes`` and ``w_codes``, 16 bits per beat: 1, 2 or 4 codes, that of the lowest k in the lowest bits.
-    ``a_exponent`` and ``w_exponent``: 8 bits, two's complement, one per block.
+    Operands: ``a_codes`` and ``w_codes``, a multiple of 16 bits per beat, 16 of which are 1, 2 or 4 codes, that of the
+    lowest k in the lowest bits. ``a_exponent`` and ``w_exponent``: 8 bits, two's complement, one per block.
     """
 
     family = "xrnpe"
@@ -92,11 +92,12 @@ class XrNpeGolden(Golden[XrNpe]):
             return little_endian(encoded.arrays["exponents"][:, None])
         if operand.name not in ("a_codes", "w_codes"):
             raise unknown(self.scheme, operand)
-        expect(operand, width=WORD)
-        bits = BITS[self.scheme.format]
-        codes = pad_k(encoded.arrays["codes"], WORD // BITS["fp4"])
+        expect(operand, multiple=WORD)
+        bits, units = BITS[self.scheme.format], operand.width // WORD
+        codes = pad_k(encoded.arrays["codes"], units * WORD // BITS["fp4"])
         lanes = codes.reshape(len(codes), -1, WORD // bits)
-        return little_endian((lanes << np.arange(0, WORD, bits, dtype=np.uint16)).sum(axis=2, dtype=np.uint16))
+        words = (lanes << np.arange(0, WORD, bits, dtype=np.uint16)).sum(axis=2, dtype=np.uint16)
+        return little_endian(words).reshape(len(codes), -1, WORD // 8 * units)
 
     def _limbs(self, encoded: Encoded) -> Array:
         numbers = np.nan_to_num(number_table(self.scheme.format)[encoded.arrays["codes"]])

@@ -26,7 +26,7 @@ def resolve(dut, quires, *, segments, gap=0):
                 ctx.set(dut.valid, 1)
                 ctx.set(dut.word, j)
                 ctx.set(dut.i.sum, value)
-                ctx.set(dut.i.carry, carry)
+                ctx.set(dut.i.carries, (1 << carry) - 1)  # whichever of them are set
                 ctx.set(dut.i.nar, nar)
                 look(ctx)
                 await ctx.tick()
@@ -43,8 +43,10 @@ def resolve(dut, quires, *, segments, gap=0):
     return seen
 
 
-def check(quires, *, segments, kept=14, gap=0):
-    for words, got in zip(quires, resolve(QuireResolve(kept=kept), quires, segments=segments, gap=gap), strict=True):
+def check(quires, *, segments, kept=14, gap=0, units=1):
+    """Of words (value, number of carries, whether there is a NaR)."""
+    dut = QuireResolve(kept=kept, units=units)
+    for words, got in zip(quires, resolve(dut, quires, segments=segments, gap=gap), strict=True):
         total = quire_sum([word[:2] for word in words], segments)
         index = next(n for n in range(4) if twos_complement(total, 32 * (n + 1)) == total)
         shifted = total << kept >> 32 * index
@@ -92,6 +94,16 @@ def test_random_words(segments):
     rng = random.Random(segments)
     quires = [[(rng.getrandbits(32), rng.getrandbits(1), 0) for _ in range(4)] for _ in range(300)]
     check(quires, segments=segments, gap=1)
+
+
+@pytest.mark.parametrize("units", [2, 4])
+@pytest.mark.parametrize("segments", [1, 2, 4])
+def test_several_carries(segments, units):
+    """Random ones, and those of sums that carry through all words."""
+    rng = random.Random(segments)
+    quires = [[(rng.choice((rng.getrandbits(32), ONES, ONES - rng.randrange(2 * units), 0)), rng.randint(0, units), 0)
+               for _ in range(4)] for _ in range(300)]
+    check(quires, segments=segments, gap=1, units=units)
 
 
 def test_carries_ripple_through_all_words():

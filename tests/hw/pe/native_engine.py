@@ -14,15 +14,15 @@ HARNESS = """
 #include "Vdut.h"
 #include "verilated.h"
 extern "C" __attribute__((visibility("default")))
-void run(const uint32_t *words, const uint8_t *controls, uint32_t *results, size_t count, int mode,
-                    size_t latency) {
+void run(const uint64_t *a, const uint64_t *w, const uint8_t *controls, uint32_t *results, size_t count, int mode,
+         size_t latency) {
     Vdut dut;
     dut.aresetn = 1;
     dut.mode = mode;
     for (size_t n = 0; n < count + latency; n++) {
         dut.ctl = n < count ? controls[n] : 0;
-        dut.a_codes = n < count ? words[n] & 0xffff : 0;
-        dut.w_codes = n < count ? words[n] >> 16 : 0;
+        dut.a_codes = n < count ? a[n] : 0;
+        dut.w_codes = n < count ? w[n] : 0;
         dut.aclk = 0; dut.eval();
         if (n >= latency)
             for (int k = 0; k < RESULT_WORDS; k++) results[(n - latency) * RESULT_WORDS + k] = dut.o[k];
@@ -33,7 +33,7 @@ void run(const uint32_t *words, const uint8_t *controls, uint32_t *results, size
 
 
 class NativeEngine:
-    """The engine of a scheme whose operands have 16 bits a beat.
+    """The engine of a scheme whose operands have up to 64 bits a beat.
 
     Parameters
     ----------
@@ -57,11 +57,11 @@ class NativeEngine:
     def results(self, a, w, controls, *, mode):
         """The core's result after each beat: uint32 (beats, words), the least significant first. ``controls`` are sums
         of ``VALID``, ``FIRST`` and ``LAST``."""
-        words = np.ascontiguousarray(a.astype(np.uint32) | w.astype(np.uint32) << np.uint32(16))
-        controls = np.ascontiguousarray(np.broadcast_to(np.asarray(controls, np.uint8), words.shape))
-        results = np.empty((len(words), self.result_words), np.uint32)
+        a, w = (np.ascontiguousarray(words, np.uint64) for words in (a, w))
+        controls = np.ascontiguousarray(np.broadcast_to(np.asarray(controls, np.uint8), a.shape))
+        results = np.empty((len(a), self.result_words), np.uint32)
         # As declared, and one cycle for the top's registers.
         latency = 1 + self.pe.edge_latency + self.pe.core_latency
-        self._run(*(array.ctypes for array in (words, controls, results)), ctypes.c_size_t(len(words)), mode,
+        self._run(*(array.ctypes for array in (a, w, controls, results)), ctypes.c_size_t(len(a)), mode,
                   ctypes.c_size_t(latency))
         return results

@@ -13,7 +13,7 @@ OUTPUTS = ("fp32", "fp16", *FORMATS)
 
 
 def element(name, **choices):
-    options = {key: choices.pop(key) for key in ("formats", "sums") if key in choices}
+    options = {key: choices.pop(key) for key in ("formats", "sums", "units") if key in choices}
     return for_scheme(parse(f"xrnpe-{name}", **choices), **options)
 
 
@@ -48,10 +48,10 @@ def test_stalls(name):
     run_and_compare(pe, [operands(pe, rng, k, share=1) for k in (9, 16, 2)], share=1, idle=0.4, seed=3)
 
 
-@pytest.mark.parametrize("out", ["fp32", "fp16", "posit8", "fp4"])
+@pytest.mark.parametrize(("out", "units"), [("fp32", 1), ("fp16", 1), ("posit8", 2), ("fp4", 4)])
 @pytest.mark.parametrize("name", ["posit4", "posit8", "posit16"])
-def test_nar_reaches_its_output_and_no_other(name, out):
-    pe, rng = element(name, out=out), np.random.default_rng(4)
+def test_nar_reaches_its_output_and_no_other(name, out, units):
+    pe, rng = element(name, out=out, units=units), np.random.default_rng(4)
     special = 1 << BITS[name] - 1
     pairs = []
     for place in (0, 3):
@@ -94,6 +94,17 @@ def test_four_sums_between_the_multiplier_s_stages():
         run_and_compare(pe, [operands(pe, rng, 9, share=1)], share=1)
 
 
+@pytest.mark.parametrize("units", [2, 4])
+@pytest.mark.parametrize(("name", "out"), [("fp4", "fp32"), ("posit4", "posit8"), ("posit8", "fp16"),
+                                           ("posit16", "posit16")])
+def test_dot_products_of_several_words(name, out, units):
+    """K that fills beats, and tails of any length; with pauses."""
+    pe, rng = element(name, out=out, units=units), np.random.default_rng(7)
+    run_and_compare(pe, [operands(pe, rng, k, share=1) for k in (8 * units, 1, 4 * units + 3)], share=1)
+    pairs = [operands(pe, rng, k, share=1, nar=n == 1) for n, k in enumerate((5, 16, 9))]
+    run_and_compare(pe, pairs, share=1, idle=0.4, seed=3)
+
+
 @pytest.mark.parametrize("axis", list(Axis))
 def test_flags_say_nar(axis):
     pe = element("posit16", formats=8)
@@ -105,7 +116,7 @@ def test_flags_say_nar(axis):
 @pytest.mark.parametrize(("choices", "message"), [
     ({"formats": 0}, r"formats must be 1..15, not 0"), ({"formats": 16}, r"formats must be 1..15, not 16"),
     ({"formats": 3}, r"formats must have 4, that of xrnpe-posit8, not be 3"),
-    ({"sums": 3}, r"sums must be one of 2, 4, not 3")])
+    ({"sums": 3}, r"sums must be one of 2, 4, not 3"), ({"units": 3}, r"units must be one of 1, 2, 4, not 3")])
 def test_options_out_of_range(choices, message):
     with pytest.raises(ValueError, match=message):
         element("posit8", **choices)
@@ -118,3 +129,4 @@ def test_modes_and_paces():
         assert pe.beats(n) == BITS[name] // 4
         assert pe.macs_per_cycle(n) == 16 / BITS[name]
         assert element(name, out="posit8").mode == n + 8
+        assert element(name, units=4).macs_per_cycle(n) == 4 * pe.macs_per_cycle(n)

@@ -1,5 +1,7 @@
 """Single products of the engine, bit for bit in the quire, against products of what the formats say codes mean."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from native_engine import FIRST, LAST, VALID, NativeEngine
@@ -16,14 +18,19 @@ WORDS = {1: ((0, 1, 2, 3),), 2: ((0, 1), (2, 3)), 4: ((2,), (0,), (1,), (3,))}
 LOW = np.uint64(0xFFFF_FFFF)
 
 
+@cache
+def engine_of(units):
+    return NativeEngine("xrnpe-posit16", units=str(units))
+
+
 @pytest.fixture(scope="module")
 def engine():
-    return NativeEngine("xrnpe-posit16")
+    return engine_of(1)
 
 
 def test_the_segments_words_are_those_of_the_quire():
     """The order of the four segments of 4 bits is the quire's own choice."""
-    from gemmsmith.arith.lane_quire import PART_OF
+    from gemmsmith.arith.lane_window import PART_OF
     assert [segment[0] for segment in WORDS[4]] == [PART_OF.index(lane) for lane in range(4)]
 
 
@@ -39,18 +46,26 @@ def integers():
     return tables
 
 
-def field(results, word):
-    """The quire's word, its pending carry and its NaR."""
-    bits = [(results[:, (34 * word + k) // 32] >> np.uint32((34 * word + k) % 32) & 1) for k in range(34)]
-    total = sum(bit.astype(np.uint64) << np.uint64(k) for k, bit in enumerate(bits[:32]))
-    return total, bits[32].astype(np.uint64), bits[33]
+def beats_of(codes, bits):
+    """Operand words of codes (beats, units, lanes) or (beats, lanes)."""
+    codes = codes.reshape(len(codes), -1).astype(np.uint64)
+    return (codes << np.arange(0, codes.shape[1] * bits, bits, dtype=np.uint64)).sum(axis=1, dtype=np.uint64)
 
 
-def segment(results, words):
+def field(engine, results, word):
+    """The quire's word, how many carries are pending, and its NaR."""
+    size = engine.pe.result_width
+    bits = [(results[:, (size * word + k) // 32] >> np.uint32((size * word + k) % 32) & 1).astype(np.uint64)
+            for k in range(size)]
+    total = sum(bit << np.uint64(k) for k, bit in enumerate(bits[:32]))
+    return total, sum(bits[32:-1]), bits[-1]
+
+
+def segment(engine, results, words):
     """The segment's words with pending carries resolved, modulo its size."""
     resolved, carry = [], np.zeros(len(results), np.uint64)
     for word in words:
-        total, pending, _ = field(results, word)
+        total, pending, _ = field(engine, results, word)
         total = total + carry
         resolved.append(total & LOW)
         carry = (total >> np.uint64(32)) + pending
@@ -88,13 +103,11 @@ def check(engine, integers, name, a, w):
     """Products of lanes: codes (beats, lanes)."""
     bits, lanes = BITS[name], 16 // BITS[name]
     assert len(a) > 0
-    places = np.arange(lanes) * bits
-    results = engine.results((a << places).sum(axis=1), (w << places).sum(axis=1), VALID | FIRST | LAST,
-                             mode=MODES[name])
+    results = engine.results(beats_of(a, bits), beats_of(w, bits), VALID | FIRST | LAST, mode=MODES[name])
     for lane, words in enumerate(WORDS[lanes]):
         x, y = integers[name][a[:, lane]], integers[name][w[:, lane]]
-        np.testing.assert_array_equal(segment(results, words), expected(x, y, len(words)))
-        _, _, nar = field(results, {1: 3, 2: 2 * lane + 1, 4: lane}[lanes])
+        np.testing.assert_array_equal(segment(engine, results, words), expected(x, y, len(words)))
+        _, _, nar = field(engine, results, {1: 3, 2: 2 * lane + 1, 4: lane}[lanes])
         special = 1 << bits - 1
         met = (a[:, lane] == special) | (w[:, lane] == special)
         np.testing.assert_array_equal(nar, met & (name != "fp4"))
@@ -124,26 +137,27 @@ def test_every_code_of_16_bits(engine, integers, other):
     check(engine, integers, "posit16", np.full_like(codes, other), codes)
 
 
+@pytest.mark.parametrize("units", [1, 2, 4])
 @pytest.mark.parametrize("name", list(BITS))
-def test_sums(engine, integers, name):
+def test_sums(integers, name, units):
     """Dot products with pauses, of all codes and of the extreme ones, whose sums cancel and carry through all words."""
-    rng = np.random.default_rng(3)
-    bits, lanes, beats = BITS[name], 16 // BITS[name], 20_000
+    rng, engine = np.random.default_rng(3), engine_of(units)
+    bits, lanes, beats = BITS[name], 16 // BITS[name], 20_000 // units
     special = 1 << bits - 1
     extreme = np.array([1, special - 1, special + 1, (1 << bits) - 1, special // 2, 0])
-    a, w = (np.where(rng.random((beats, lanes)) < 0.5, rng.choice(extreme, (beats, lanes)),
-                     rng.integers(0, 1 << bits, (beats, lanes))) for _ in range(2))
+    shape = (beats, units, lanes)
+    a, w = (np.where(rng.random(shape) < 0.5, rng.choice(extreme, shape), rng.integers(0, 1 << bits, shape))
+            for _ in range(2))
     valid, first = rng.random(beats) < 0.9, rng.random(beats) < 0.02
     first[0] = valid[0] = True
-    places = np.arange(lanes) * bits
-    results = engine.results((a << places).sum(axis=1), (w << places).sum(axis=1), valid * VALID + first * FIRST,
-                             mode=MODES[name])
+    results = engine.results(beats_of(a, bits), beats_of(w, bits), valid * VALID + first * FIRST, mode=MODES[name])
     for lane, words in enumerate(WORDS[lanes]):
-        got, total, modulus = segment(results, words), 0, 1 << 32 * len(words)
+        got, total, modulus = segment(engine, results, words), 0, 1 << 32 * len(words)
         for beat in range(beats):
             if valid[beat]:
-                product = int(integers[name][a[beat, lane]]) * int(integers[name][w[beat, lane]])
-                total = (0 if first[beat] else total) + product
+                products = (int(integers[name][x]) * int(integers[name][y])
+                            for x, y in zip(a[beat, :, lane], w[beat, :, lane], strict=True))
+                total = (0 if first[beat] else total) + sum(products)
             assert sum(int(part) << 32 * k for k, part in enumerate(got[beat])) == total % modulus
 
 
@@ -159,7 +173,7 @@ def test_the_longest_sum_of_the_largest_products_fits(engine, integers, name, si
     results = engine.results(a, w, np.where(np.arange(beats) == 0, VALID | FIRST, VALID), mode=MODES[name])[-1:]
     product = int(integers[name][largest]) * int(integers[name][other])
     for words in WORDS[lanes]:
-        total = sum(int(part) << 32 * k for k, part in enumerate(segment(results, words)[0]))
+        total = sum(int(part) << 32 * k for k, part in enumerate(segment(engine, results, words)[0]))
         half = 1 << 32 * len(words) - 1
         assert (total + half) % (2 * half) - half == product * beats
         assert abs(product * beats * lanes) < half
