@@ -203,8 +203,7 @@ def _script(files: Sequence[Path], top: str, library: Library, style: str, input
         "opt -full",
         "techmap",  # of multiplexers that opt made
         "opt",
-        *([f"techmap -map {_ENABLES}", "simplemap", "opt_merge", "opt_clean", *gate_commands(clock_gate_cell(library)), "opt_clean"]
-          if _GATE in inputs else []),
+        *(gate_commands(clock_gate_cell(library), _ENABLES) if _GATE in inputs else []),
         "dfflibmap -liberty cells.lib",
         "opt",
         "abc -liberty cells.lib -script abc.script -constr abc.constr",

@@ -31,12 +31,19 @@ def gate_module(cell: Cell) -> str:
     return f"(* blackbox *)\nmodule {cell.name} ({ports});\nendmodule\n"
 
 
-def gate_commands(cell: Cell) -> list[str]:
-    """Yosys commands that put the cell before flip-flops that share an enable; ``enable_rules`` come first."""
+def gate_commands(cell: Cell, rules: str) -> list[str]:
+    """Yosys commands that put the cell before flip-flops that share an enable; ``rules``: file of `enable_rules`."""
     gate = cell.clock_gate
     assert gate is not None
     test = f" -tie_lo {gate.test}" if gate.test else ""
-    return [f"clockgate -pos {cell.name} {gate.enable}:{gate.clock}:{gate.output}{test} -min_net_size {MIN_REGISTERS}"]
+    return [
+        f"techmap -map {rules}",
+        "simplemap",
+        "opt_merge",  # each bit of a register got an enable of its own
+        "opt_clean",  # the next does not see that two names are one net
+        f"clockgate -pos {cell.name} {gate.enable}:{gate.clock}:{gate.output}{test} -min_net_size {MIN_REGISTERS}",
+        "opt_clean",
+    ]
 
 
 def enable_rules() -> str:
