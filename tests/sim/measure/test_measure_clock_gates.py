@@ -280,7 +280,7 @@ def test_a_gate_that_never_opens_or_never_shuts_is_found_out(enable, unit, cells
     config, _, gated = unit
     text = json.loads(gated.netlist.read_text())
     gates = {name: cell for name, cell in text["modules"]["unit"]["cells"].items() if cell["type"] == "ICG"}
-    (held,) = (name for name in gates if ".capture" in name)  # scales, until the block ends
+    (held,) = (name for name in gates if "slice_a_scale" in name)  # of scales, which wait for their block
     gates[held]["connections"]["EN"] = [enable]
     faulty = tmp_path / "netlist.json"
     faulty.write_text(json.dumps(text))

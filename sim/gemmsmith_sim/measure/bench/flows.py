@@ -184,5 +184,6 @@ class AsicFlow(Flow):
 
 
 def _note(cell: str) -> str:
-    return (f"Variants {_GATED}: registers that share an enable, where there are at least {MIN_REGISTERS}, are clocked "
-            f"by a {cell}; its area, its own energy and the cycles that it stops count. Gated clocks are ideal too.")
+    return (f"Variants {_GATED}: registers that share an enable, where there are at least {MIN_REGISTERS}, stand "
+            f"behind a clock gate ({cell}); its area, its own energy and the cycles that it stops count. Gated clocks "
+            "are ideal, too.")
