@@ -69,10 +69,11 @@ def find_clocks(instances: list[Instance], clock_gates: list[list[Instance]], in
     named = ", ".join(sorted(str(labels.get(bit, bit)) for bit in roots))
     if len(roots) > 1:
         raise ValueError(f"all flip-flops must have the same clock, or one gated from it, not {named}")
-    ports = [port for port, bits in inputs.items() if set(bits) == roots]
+    (root,) = roots
+    ports = [port for port, bits in inputs.items() if bits == [root]]
     if not ports:
         raise ValueError(f"clock {named} must come straight from a port")
-    clocks = Clocks(ports[0], {roots.pop(): 0, **gated})
+    clocks = Clocks(ports[0], {root: 0, **gated})
     _check_readers(instances, outputs, clocks, labels)
     return clocks
 
