@@ -5,13 +5,13 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from gemmsmith.arith.posit_lanes import LANES, NIBBLE, SIGNIFICAND, UPPER, Chosen, Decoded
+from gemmsmith.arith.sum import delay, used_stage
 from gemmsmith.arith.tech import leaf
-from gemmsmith.arith.tech.portable import stage
 
 PART = 16
 """Bits of a lane's part of the window that products are shifted in."""
@@ -20,6 +20,8 @@ HALF = 12
 """Bits of the product of two Posit(8, 0)."""
 MIDDLE = 2 * UPPER
 """Where the upper one begins in the array's sum."""
+FP4_SUM = 3
+"""Bits of the sum of two exponents of FP4."""
 CUTS = {2: (0, UPPER - 1, SIGNIFICAND), 4: (0, 4, 8, 12, SIGNIFICAND)}
 """Number of sums in front of the array's register → where their rows begin, and end."""
 
@@ -51,6 +53,7 @@ class LaneMultiplier(wiring.Component):
     Members
     -------
     formats: In(Chosen), held while words are under way. a, w: In(Decoded). o: Out(LaneProduct).
+    first: In(1), with the first word in other formats: registers without use in these take zeros, and then rest.
 
     Raises
     ------
@@ -63,20 +66,30 @@ class LaneMultiplier(wiring.Component):
         if sums not in CUTS:
             raise ValueError(f"sums must be one of {', '.join(map(str, CUTS))}, not {sums!r}")
         self.sums = sums
-        super().__init__({"formats": In(Chosen), "a": In(Decoded), "w": In(Decoded), "o": Out(LaneProduct)})
+        super().__init__({"formats": In(Chosen), "first": In(1), "a": In(Decoded), "w": In(Decoded),
+                          "o": Out(LaneProduct)})
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         formats = self.formats
-        sums, signs = Signal((NIBBLE + 1) * LANES, reset_less=True), Signal(LANES, reset_less=True)
-        m.d.sync += [sums.eq(self._exponents(formats)), signs.eq(self.a.lanes.sign ^ self.w.lanes.sign)]
+        following = self._exponents(formats)
+        sums = used_stage(m, [part for lane in range(LANES) for four in [following.word_select(lane, NIBBLE + 1)]
+                              for part in ((None, four[:FP4_SUM]), (formats.posit, four[FP4_SUM:]))],
+                          first=self.first, name="sums")
+        signs = delay(m, self.a.lanes.sign ^ self.w.lanes.sign, 1, name="signs", reset_less=True)
         small, large = self._small(m, formats, sums), self._large(m, formats)
-        low, high = Signal(FULL, reset_less=True), Signal(HALF, reset_less=True)
-        m.d.sync += [low.eq(Cat(large[:MIDDLE], large[MIDDLE:] & formats.posit16.replicate(HALF))
-                            | Cat(small[0], Const(0, PART - NIBBLE), small[1])),
-                     high.eq((large[MIDDLE:] & formats.posit8.replicate(HALF)) | Cat(small[2], small[3]))]
-        m.d.comb += [self.o.low.eq(low), self.o.high.eq(high)]
-        self._places(m, formats, data.View(data.ArrayLayout(NIBBLE + 1, LANES), sums), signs)
+        first = delay(m, self.first, 1, name="first", reset_less=True)
+        low = Cat(large[:MIDDLE], large[MIDDLE:] & formats.posit16.replicate(HALF))
+        high = large[MIDDLE:] & formats.posit8.replicate(HALF)
+        m.d.comb += [
+            self.o.low.eq(used_stage(m, [
+                (None, low[:NIBBLE] | small[0]), (~formats.small, low[NIBBLE:PART]),
+                (None, low[PART:PART + NIBBLE] | small[1]), (~formats.small, low[PART + NIBBLE:])],
+                first=first, name="low")),
+            self.o.high.eq(used_stage(m, [
+                (None, high[:2 * NIBBLE] | Cat(small[2], small[3])), (~formats.small, high[2 * NIBBLE:])],
+                first=first, name="high"))]
+        self._places(m, formats, data.View(data.ArrayLayout(NIBBLE + 1, LANES), sums), signs, first)
         return m
 
     def _exponents(self, formats: Any) -> Value:
@@ -93,8 +106,8 @@ class LaneMultiplier(wiring.Component):
         """Products of codes of 4 bits, a cycle later; 0 instead of 2^16."""
         products = []
         for lane in range(LANES):
-            product = Signal(NIBBLE, name=f"small_{lane}", reset_less=True)
-            m.d.sync += product.eq(self.a.lanes.small[lane] * self.w.lanes.small[lane])
+            product = used_stage(m, [(formats.small, self.a.lanes.small[lane] * self.w.lanes.small[lane])],
+                                 first=self.first, name=f"small_{lane}")
             beyond = sums[(NIBBLE + 1) * lane + NIBBLE] & formats.small
             products.append(product & ~beyond.replicate(NIBBLE))
         return products
@@ -111,27 +124,27 @@ class LaneMultiplier(wiring.Component):
                 parts = lower if k < UPPER - 1 else upper
                 rows.append((k - first, as_row(leaf("gated_parts")(m, a, w[k:k + 2], UPPER, *parts))))
             if (last - first) % 2:
-                kept = a & Cat(wide.replicate(UPPER), one.replicate(SIGNIFICAND - UPPER))
-                rows.append((last - first - 1, as_row(kept & w[last - 1].replicate(SIGNIFICAND))))
+                gated = a & Cat(wide.replicate(UPPER), one.replicate(SIGNIFICAND - UPPER))
+                rows.append((last - first - 1, as_row(gated & w[last - 1].replicate(SIGNIFICAND))))
             total = leaf("sum_rows")(m, rows, SIGNIFICAND + last - first)
-            sums.append((first, as_row(stage(m, total, registered=True, name=f"rows_{first}"))))
+            kept = used_stage(m, [(~formats.small, total)], first=self.first, name=f"rows_{first}")
+            sums.append((first, as_row(kept)))
         return leaf("sum_rows")(m, sums, FULL)
 
-    def _places(self, m: Module, formats: Any, sums: Any, signs: Value) -> None:
+    def _places(self, m: Module, formats: Any, sums: Any, signs: Value, first: Value) -> None:
         wide, halves, small = formats.posit16, formats.posit8, formats.small
         own = [sums[lane][:NIBBLE] for lane in range(LANES)]
         carry = [sums[lane][NIBBLE] for lane in range(LANES)]
         upper = Mux(wide, own[0], own[2])
         distances = [own[0], Mux(small, own[1], own[0]), upper, Mux(small, own[3], upper)]
-        places = Signal(PLACES, reset_less=True)
-        m.d.sync += [
-            places.distance.eq(Cat(distances)),
-            places.far.eq(Cat(Mux(wide, own[1][0], halves & carry[0]), Mux(wide, own[1][0], halves & carry[2]))),
-            places.word.eq(own[1][1:3] & wide.replicate(2)),
-            places.sign.eq(Cat(Mux(small, signs[0], Mux(wide, signs[3], signs[1])),
-                               Mux(wide, signs[3], signs[1]), Mux(small, signs[2], signs[3]), signs[3])),
-            places.top.eq(Cat(small & carry[lane] for lane in range(LANES)))]
-        m.d.comb += self.o.places.eq(places)
+        far = Cat(Mux(wide, own[1][0], halves & carry[0]), Mux(wide, own[1][0], halves & carry[2]))
+        sign = Cat(Mux(small, signs[0], Mux(wide, signs[3], signs[1])), Mux(wide, signs[3], signs[1]),
+                   Mux(small, signs[2], signs[3]), signs[3])
+        m.d.comb += self.o.places.eq(used_stage(m, [
+            *(part for distance in distances
+              for part in ((None, distance[:FP4_SUM]), (formats.posit, distance[FP4_SUM:]))),
+            (~small, Cat(far, own[1][1:3] & wide.replicate(2))), (None, sign),
+            (small & formats.posit, Cat(small & carry[lane] for lane in range(LANES)))], first=first, name="places"))
 
 
 def as_row(value: Value) -> Value:

@@ -76,7 +76,9 @@ class LaneQuire(wiring.Component):
         quire = add(held, total, signs=signs, valid=valid, first=first, clear=first)
         carries = [adder.carries for adder in adders[:-1]]
         with m.If(valid):
-            m.d.sync += [held.eq(quire.o), met.eq(nar | met & ~first.replicate(WORDS))]
+            m.d.sync += held.eq(quire.o)
+            with m.If(first | self.formats.posit):
+                m.d.sync += met.eq(nar | met & ~first.replicate(WORDS))
             if later:
                 carries = [stage(m, value, registered=True, name=f"left_{n}") for n, value in enumerate(carries)]
         for k in range(WORDS):
@@ -110,6 +112,6 @@ class SegmentAdder(wiring.Component):
             carry = Mux(goes_on, carries[k - 1] & ~self.first, self.signs[k])
             total = leaf("accumulate_segment")(m, self.kept[k], self.clear, self.x[k], carry)
             m.d.comb += self.o[k].eq(total[:WORD])
-            with m.If(self.valid):
+            with m.If(self.valid & (self.first | ~small)):
                 m.d.sync += carries[k].eq(total[WORD])
         return m

@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Out
 
 from gemmsmith.arith.lane_product import FULL, HALF, PART, LaneProduct
 from gemmsmith.arith.posit_lanes import LANES, NIBBLE, Chosen
+from gemmsmith.arith.sum import used_stage
 
 WORD = 2 * PART
 """Bits of a word of the quire."""
@@ -28,7 +29,7 @@ class LaneWindow(wiring.Component):
 
     Members
     -------
-    formats: In(Chosen), held while words are under way. i: In(LaneProduct).
+    formats: In(Chosen), held while words are under way. i: In(LaneProduct). first: In(1): see ``LaneMultiplier``.
     o: Out(Addends): words of a Posit(16, 1) are one segment, of Posit(8, 0) words 0, 1 and 2, 3, of codes of 4 bits
         each one, of the lanes 1, 2, 0, 3.
     """
@@ -36,21 +37,24 @@ class LaneWindow(wiring.Component):
     latency = 1
 
     def __init__(self) -> None:
-        super().__init__({"formats": In(Chosen), "i": In(LaneProduct), "o": Out(Addends)})
+        super().__init__({"formats": In(Chosen), "first": In(1), "i": In(LaneProduct), "o": Out(Addends)})
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         formats = self.formats
         window = Signal(PART * LANES, reset_less=True)
-        own, top = Signal(WORDS, reset_less=True), Signal(WORDS, reset_less=True)
-        choice = Signal(data.ArrayLayout(2, 2 * WORDS), reset_less=True)
+        own = Signal(WORDS, reset_less=True)
         sign = self.i.places.sign
         following = Cat(Mux(formats.small, sign[small], sign[large])
                         for small, large in zip(PART_OF, (1, 1, 3, 3), strict=True))
-        m.d.sync += [window.eq(self._shifted(m, formats)), own.eq(following),
-                     top.eq(Cat(self.i.places.top[part] for part in PART_OF)),
-                     choice.eq(_choice(formats, self.i.places.word, following))]
-        m.d.comb += [self.o.words.eq(Cat(_addends(m, formats, window, choice, top))), self.o.signs.eq(own)]
+        m.d.sync += [window.eq(self._shifted(m, formats)), own.eq(following)]
+        # The choice for low halves is constant where words have a number each.
+        choice = used_stage(m, [(~formats.small if half % 2 == 0 else None, pair) for half, pair in enumerate(
+            _choice(formats, self.i.places.word, following))], first=self.first, name="choice")
+        top = used_stage(m, [(formats.small & formats.posit, Cat(self.i.places.top[part] for part in PART_OF))],
+                         first=self.first, name="top")
+        addends = _addends(m, formats, window, data.View(data.ArrayLayout(2, 2 * WORDS), choice), top)
+        m.d.comb += [self.o.words.eq(Cat(addends)), self.o.signs.eq(own)]
         return m
 
     def _shifted(self, m: Module, formats: Any) -> Value:
@@ -83,7 +87,7 @@ class LaneWindow(wiring.Component):
         return window
 
 
-def _choice(formats: Any, word: Value, own: Value) -> Value:
+def _choice(formats: Any, word: Value, own: Value) -> list[Value]:
     """What half words add: 1 or 2 for the parts of the window that ``_addends`` knows; or, 0 or 3, copies of the
     ``own`` number's sign."""
     wide, halves, small = formats.posit16, formats.posit8, formats.small
@@ -94,8 +98,8 @@ def _choice(formats: Any, word: Value, own: Value) -> Value:
         (at[1], at[0] | small), (at[1], at[0]),
         (at[2] | small, at[1] | halves), (at[2], at[1] | halves),
         (at[3], at[2] | small), (at[3], at[2]))
-    return Cat(Cat(one | fill, two | fill) for half, (one, two) in enumerate(conditions)
-               for fill in [~(one | two) & own[half // 2]])
+    return [Cat(one | fill, two | fill) for half, (one, two) in enumerate(conditions)
+            for fill in [~(one | two) & own[half // 2]]]
 
 
 def _addends(m: Module, formats: Any, window: Value, choice: Any, top: Value) -> list[Value]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from amaranth.hdl import Const, Module, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -29,6 +29,18 @@ def delay(m: Module, value: Any, cycles: int, *, name: str, reset_less: bool = F
         m.d.sync += stage.eq(value)
         value = stage
     return value
+
+
+def used_stage(m: Module, parts: Sequence[tuple[Value | None, Value]], *, first: Value, name: str) -> Value:
+    """Values side by side, the lowest first, a cycle later. Each comes with whether it is used (``None``: always): if
+    not, it is taken with ``first`` only, so that its register's clock may stop."""
+    signals = []
+    for k, (used, value) in enumerate(parts):
+        signal = Signal(len(Value.cast(value)), name=f"{name}_{k}", reset_less=True)
+        with m.If(Const(1, 1) if used is None else first | used):
+            m.d.sync += signal.eq(value)
+        signals.append(signal)
+    return Cat(signals)
 
 
 def cuts(levels: int, stages: int) -> tuple[int, ...]:

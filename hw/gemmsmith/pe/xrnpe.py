@@ -11,7 +11,7 @@ from gemmsmith.arith.lane_product import CUTS, LaneMultiplier
 from gemmsmith.arith.lane_quire import LaneQuire, quire_word
 from gemmsmith.arith.lane_window import WORDS, LaneWindow
 from gemmsmith.arith.posit_lanes import LANES, WORD, Chosen, Decoded, LaneDecoder
-from gemmsmith.arith.sum import delay
+from gemmsmith.arith.sum import delay, used_stage
 from gemmsmith.pe.base import Core, Edge, ProcessingElement, Tail
 from gemmsmith.pe.xrnpe_readout import ReadOut
 from gemmsmith.schemes import Axis, Cadence, Operand, Part, XrNpe
@@ -126,22 +126,28 @@ class XrNpeEdge(Edge):
         formats = Signal(Chosen)
         m.d.comb += formats.eq(self.pe.chosen(self.mode))
         ctl = delay(m, self.ctl, LaneDecoder.latency, name="ctl")
-        held = Signal(self.o.shape(), reset_less=True)
-        m.d.comb += self.o.eq(held)
         nar = []
         for n in range(self.pe.units):
             m.submodules[f"decoder_{n}"] = decoder = LaneDecoder()
             m.d.comb += [decoder.i.eq(codes.word_select(n, WORD)), decoder.formats.eq(formats),
                          decoder.enable.eq(self.ctl.valid)]
             nar.append(decoder.o.lanes.nar.any())
-            # Complements of gates are what leaves want, as they come from registers.
-            significand = decoder.o.significand if row else ~decoder.o.significand
             with m.If(ctl.valid):
-                m.d.sync += held[n].eq(Cat(significand, decoder.o.lanes))
+                held = used_stage(m, _parts(decoder.o, formats, row), first=ctl.first, name=f"held_{n}")
+            m.d.comb += self.o[n].eq(held)
         m.d.sync += self.flag.eq(ctl.valid & Cat(nar).any())
         if row:
             m.d.sync += self.ctl_o.eq(ctl)
         return m
+
+
+def _parts(word: Any, formats: Any, row: bool) -> list[tuple[Value | None, Value]]:
+    """A decoded word for ``used_stage``, in the order of ``Decoded``. Columns hold significands' complements, as gates
+    are best with those in registers."""
+    lanes = word.lanes
+    return [(~formats.small, word.significand if row else ~word.significand), (formats.small, lanes.small),
+            *(part for four in lanes.exponent for part in ((None, four[:2]), (formats.posit, four[2:]))),
+            (~formats.small, lanes.plus), (None, lanes.sign), (formats.posit, lanes.nar)]
 
 
 class XrNpeCore(Core):
@@ -155,17 +161,20 @@ class XrNpeCore(Core):
         # As single bits, conditions fit the datapath's tables.
         formats = Signal(Chosen)
         m.d.sync += formats.eq(self.pe.chosen(self.mode))
+        multiplied = delay(m, self.ctl.first, LaneMultiplier.latency, name="multiplied", reset_less=True)
         for n in range(self.pe.units):
             m.submodules[f"multiplier_{n}"] = multiplier = LaneMultiplier(sums=self.pe.sums)
             m.submodules[f"window_{n}"] = window = LaneWindow()
-            m.d.comb += [multiplier.formats.eq(formats), multiplier.a.eq(self.a[n]), multiplier.w.eq(self.w[n]),
+            m.d.comb += [multiplier.formats.eq(formats), multiplier.first.eq(self.ctl.first),
+                         multiplier.a.eq(self.a[n]), multiplier.w.eq(self.w[n]),
                          multiplier.w.significand.eq(~self.w[n].significand),
-                         window.formats.eq(formats), window.i.eq(multiplier.o), quire.i[n].eq(window.o)]
+                         window.formats.eq(formats), window.first.eq(multiplied), window.i.eq(multiplier.o),
+                         quire.i[n].eq(window.o)]
         on_the_way = LaneMultiplier.latency + LaneWindow.latency
         words = [word.lanes for side in (self.a, self.w) for word in side]
         nar = Cat(Cat(lanes.nar[k] for lanes in words).any() for k in range(LANES))
         m.d.comb += [quire.formats.eq(formats), self.o.eq(quire.o),
                      quire.valid.eq(delay(m, self.ctl.valid, on_the_way, name="valid")),
-                     quire.first.eq(delay(m, self.ctl.first, on_the_way, name="first", reset_less=True)),
+                     quire.first.eq(delay(m, multiplied, LaneWindow.latency, name="first", reset_less=True)),
                      quire.nar.eq(delay(m, nar, on_the_way, name="nar", reset_less=True))]
         return m
