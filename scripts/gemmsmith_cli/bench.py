@@ -27,15 +27,15 @@ NAME = "bench.json"
 SEEDS, BASELINE = 3, "fp16"
 
 
-class Blocks(StrEnum):
-    """What multipliers become on an FPGA."""
+class Which(StrEnum):
+    """Which variants are measured."""
 
     NO = "no"
     YES = "yes"
     BOTH = "both"
 
 
-_DSP = {Blocks.NO: (False,), Blocks.YES: (True,), Blocks.BOTH: (False, True)}
+_CHOSEN = {Which.NO: (False,), Which.YES: (True,), Which.BOTH: (False, True)}
 
 
 class Activity(StrEnum):
@@ -66,9 +66,11 @@ def command(
     level: Annotated[list[LevelName] | None, typer.Option(
         help="What of each unit; may be repeated.  [default: pe]", show_default=False)] = None,
     seeds: Annotated[int, typer.Option(min=0, help="Place and route with seeds 1..N; 0: cells only.")] = SEEDS,
-    dsp: Annotated[Blocks, typer.Option(help="Whether multipliers may become DSP blocks.")] = Blocks.NO,
+    dsp: Annotated[Which, typer.Option(help="Whether multipliers may become DSP blocks.")] = Which.NO,
     liberty: Annotated[list[Path] | None, typer.Option(
         help="Liberty file of the asic: target; may be repeated.", show_default=False)] = None,
+    clock_gating: Annotated[Which, typer.Option(
+        help="Whether registers with an enable get clock gates, on asic: targets.")] = Which.NO,
     energy: Annotated[Activity, typer.Option(
         help="Energy of asic: targets from netlist activity, with glitches or without.")] = Activity.GLITCHES,
     baseline: Annotated[str, typer.Option(help="Unit that ratios are relative to; none: no ratios.")] = BASELINE,
@@ -96,18 +98,18 @@ def command(
     from gemmsmith_sim.measure.bench import Plan
 
     if suite is not None:
-        if level or seeds != SEEDS or dsp is not Blocks.NO or baseline != BASELINE:
+        if level or seeds != SEEDS or dsp is not Which.NO or baseline != BASELINE:
             raise InputError("--suite says itself what is built and compared: --level, --seeds, --dsp and --baseline "
                              "do not go with it")
         run_suite(suite, units, target or ["ecp5"], liberty=liberty or [], energy=energy is not Activity.NONE,
-                  glitches=energy is Activity.GLITCHES, precisions=precision or [], output=output, workers=workers,
-                  fresh=fresh, as_json=as_json)
+                  glitches=energy is Activity.GLITCHES, clock_gating=_CHOSEN[clock_gating], precisions=precision or [],
+                  output=output, workers=workers, fresh=fresh, as_json=as_json)
         return
     if precision:
         raise InputError("--precision goes with --suite")
     base = None if baseline == "none" else baseline
-    flows = flows_of(target or ["ecp5"], _DSP[dsp], range(1, seeds + 1), liberty or [], energy is not Activity.NONE,
-                     energy is Activity.GLITCHES)
+    flows = flows_of(target or ["ecp5"], _CHOSEN[dsp], range(1, seeds + 1), liberty or [], energy is not Activity.NONE,
+                     energy is Activity.GLITCHES, clock_gating=_CHOSEN[clock_gating])
     chosen = [unit for one in level or [LevelName.PE] for unit in _units(units, one, base)]
     plan = Plan(units=chosen, flows=flows, baseline=base, perplexity_tokens=perplexity_tokens)
     output.mkdir(parents=True, exist_ok=True)
@@ -156,17 +158,19 @@ def _units(texts: list[str] | None, level: LevelName, baseline: str | None) -> l
 
 
 def flows_of(targets: list[str], dsp: Sequence[bool], seeds: Sequence[int], liberty: list[Path], energy: bool,
-               glitches: bool, apart: Sequence[str] = ()) -> list[Flow]:
+             glitches: bool, clock_gating: Sequence[bool] = (False,), apart: Sequence[str] = ()) -> list[Flow]:
     """Flows in the order of the targets. Raises ``InputError``."""
     from gemmsmith_sim.measure.bench import ASIC, AsicFlow, FpgaFlow
 
     if liberty and sum(target.startswith(ASIC) for target in targets) != 1:
         raise InputError(f"--liberty goes with exactly one --target {ASIC}NAME")
+    if any(clock_gating) and not any(target.startswith(ASIC) for target in targets):
+        raise InputError(f"--clock-gating goes with a --target {ASIC}NAME, not with {', '.join(targets)} alone")
     flows: list[Flow] = []
     for target in dict.fromkeys(targets):
         if target.startswith(ASIC):
             flows += AsicFlow.styles(target.removeprefix(ASIC), files=liberty, energy=energy, glitches=glitches,
-                                     apart=apart)
+                                     clock_gating=clock_gating, apart=apart)
         else:
             flows += FpgaFlow.variants(target, dsp=dsp, seeds=seeds, apart=apart)
     return flows

@@ -19,8 +19,8 @@ NAMES = ("suite.json", "suite.md", "bench.json")
 
 
 def run_suite(name: str, units: Sequence[str] | None, targets: list[str], *, liberty: list[Path], energy: bool,
-              glitches: bool, precisions: Sequence[str], output: Path, workers: int | None, fresh: bool,
-              as_json: bool) -> None:
+              glitches: bool, clock_gating: Sequence[bool], precisions: Sequence[str], output: Path,
+              workers: int | None, fresh: bool, as_json: bool) -> None:
     """Measures the suite ``name``, or its ``units`` alone, prints the tables and writes ``NAMES`` to ``output``.
 
     Raises ``ValueError`` if there is no such suite or unit, or a precision file cannot be used; exits with ``NO_TOOL``
@@ -32,7 +32,7 @@ def run_suite(name: str, units: Sequence[str] | None, targets: list[str], *, lib
     from gemmsmith_sim.measure import suites
 
     suite = suites.load_suite(name)
-    flows = flows_of(targets, (False,), (), liberty, energy, glitches, suites.PARTS)
+    flows = flows_of(targets, (False,), (), liberty, energy, glitches, clock_gating, suites.PARTS)
     plan = suites.SuitePlan(suite=suite, units=suite.choose(units), flows=flows)
     plan.check()
     workloads = [*suites.published_workloads(suite), *(_tuned(suite, text) for text in precisions)]

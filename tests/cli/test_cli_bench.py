@@ -45,6 +45,8 @@ def test_what_could_not_be_measured_is_told_and_the_rest_is_written(run, tmp_pat
     (("int8", "--target", "virtex"), "target must be one of"),
     (("int8", "--target", "asic:nowhere"), "nowhere"),
     (("int8", "--liberty", "x.lib"), "--liberty goes with exactly one --target asic:NAME"),
+    (("int8", "--clock-gating", "yes"), "--clock-gating goes with a --target asic:NAME, not with ecp5 alone"),
+    (("--suite", "anda", "--clock-gating", "both", "--target", "xcup"), "not with xcup alone"),
     (("--suite", "andes"), "no suite is called 'andes'; there are anda"),
     (("int8", "--suite", "anda"), "the suite has no unit 'int8'; it has fp16, "),
     (("fp16", "--suite", "anda", "--precision", "nowhere.json"), "nowhere.json: cannot be read"),

@@ -216,6 +216,16 @@ MUTANTS = (
            "tests/sim/golden/test_golden_mixpe.py::test_sums_below_the_normal_range_are_flushed_group_by_group"),
     Mutant("means-count-what-fills-groups-up", "sim/gemmsmith_sim/golden/narrow.py", "/ groups.counts", "/ x.shape[2]",
            "tests/sim/golden/test_golden_mixpe.py::test_binary_scales_are_mean_magnitudes_of_the_weights_alone"),
+    # Clock gates.
+    Mutant("flip-flops-ignore-their-clock-gate", "sim/gemmsmith_sim/measure/gates/simulate.py", "pulses[flops.clocks]",
+           "pulses[0 * flops.clocks]",
+           "tests/sim/measure/test_measure_clock_gates.py::test_flip_flops_behind_gates_wait"),
+    Mutant("clock-gate-without-its-reset", "sim/gemmsmith_sim/measure/liberty/gating.py",
+           'f"{enabled} | {clear}" if kind', "enabled if kind",
+           "tests/sim/measure/test_measure_clock_gates.py::test_registers_with_resets_and_enables_do_as_written"),
+    Mutant("clock-gates-seen-after-the-edge", "sim/gemmsmith_sim/measure/gates/activity.py",
+           "self.netlist.pulses(before)", "self.netlist.pulses(after)",
+           "tests/sim/measure/test_measure_clock_gates.py::test_energy_of_a_clock_gate_by_hand"),
     # Packed checkpoints.
     Mutant("awq-order-not-inverted", "sim/gemmsmith_sim/quantise/packed.py", "np.argsort(AWQ_ORDER)",
            "np.array(AWQ_ORDER)",

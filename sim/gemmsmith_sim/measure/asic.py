@@ -15,6 +15,7 @@ from .flat import APART
 from .hierarchy import FlatModule, Module, module_tree
 from .liberty.adder import FULL_ADDERS, full_adder_rule
 from .liberty.boundary import boundary, constant_cell
+from .liberty.gating import clock_gate_cell, count_gated, enable_rules, gate_commands, gate_module
 from .liberty.model import Library
 from .liberty.write import mapping_liberty
 from .tools import ToolError
@@ -33,7 +34,8 @@ class _Style:
 
 
 _ADDER_RULE = "full_adder.v"
-_LONG = ("cells.lib", "ripple.v")
+_GATE, _ENABLES = "clock_gate.v", "enables.v"
+_LONG = ("cells.lib", "ripple.v", _ENABLES)
 """Files that a result does not quote."""
 _CLEAN = "strash; &get -n; &fraig -x; &put; scorr; dc2"
 _STYLES = {
@@ -73,7 +75,7 @@ class AsicResult:
     area_um2: float
     """Sum of the areas of the cells."""
     sequential_area_um2: float
-    """That of flip-flops and latches, part of ``area_um2``."""
+    """That of flip-flops, latches and clock gates, part of ``area_um2``."""
     cells: Mapping[str, int]
     """Name of the cell → how many."""
     undriven: tuple[str, ...]
@@ -87,6 +89,11 @@ class AsicResult:
     verilog: Path
     """The same as Verilog."""
     log: Path
+    clock_gating: bool = False
+    """Whether registers that share an enable were given a clock gate."""
+    clock_gates: int = 0
+    gated_flip_flops: int = 0
+    """Flip-flops that a clock gate clocks."""
     cached: bool = False
 
     def to_dict(self) -> dict[str, Any]:
@@ -100,6 +107,7 @@ def synthesize_asic(
     library: Library,
     *,
     style: str = "area",
+    clock_gating: bool = False,
     apart: Sequence[str] = (),
     fresh: bool = False,
     timeout: float = 3600,
@@ -115,6 +123,9 @@ def synthesize_asic(
         From `liberty.library` or `liberty.load_liberty`. Cells marked ``dont_use`` are not used.
     style
         ``"area"`` (carries ripple, mapped for area) or ``"speed"`` (prefix adders, mapped for delay, sized up).
+    clock_gating
+        Clock the flip-flops that share an enable, where there are at least `liberty.gating.MIN_REGISTERS`, by one of
+        the library's integrated clock gates.
     apart
         Patterns of modules that are mapped each by itself and flattened afterwards: cells then belong to one of them
         for certain (`FlatModule`), and nothing is optimised across their ports.
@@ -122,7 +133,8 @@ def synthesize_asic(
     Raises
     ------
     ValueError
-        For arguments that are not as described, and for a library without a flip-flop or an inverter.
+        For arguments that are not as described, and for a library without a flip-flop or an inverter, or, with
+        ``clock_gating``, without a clock gate.
     ToolError
         If Yosys fails, if a net has two drivers, if the netlist has no cells, or if something in it has no cell in
         the library (a latch in a library without latches, say).
@@ -131,13 +143,13 @@ def synthesize_asic(
         raise ValueError(f"style must be one of {', '.join(_STYLES)}, not {style!r}")
     files = check_sources(sources)
     check_top(top)
-    inputs = _inputs(library, style)
+    inputs = _inputs(library, style, clock_gating)
     script = _script(files, top, library, style, inputs, apart)
 
     def describe(work: Path, log: Path) -> dict[str, Any]:
         said = script + _comments({name: text for name, text in inputs.items() if name not in _LONG})
         return {"top": top, "library": library.name, "library_sha256": library.sha256, "style": style,
-                **_count(work, log, top, library), "script": said}  # fmt: skip
+                "clock_gating": clock_gating, **_count(work, log, top, library), "script": said}  # fmt: skip
 
     fields = synthesis("asic", files, script, describe, key=[library.sha256], inputs=inputs, fresh=fresh,
                        timeout=timeout, notify=notify)  # fmt: skip
@@ -151,7 +163,7 @@ def asic_tree(result: AsicResult, library: Library) -> Module:
     return module_tree(cells, top=result.top, types=flat.scopes)
 
 
-def _inputs(library: Library, style: str) -> dict[str, str]:
+def _inputs(library: Library, style: str, clock_gating: bool) -> dict[str, str]:
     """Files beside the sources, by name."""
     around = boundary(library)
     inputs = {
@@ -163,6 +175,8 @@ def _inputs(library: Library, style: str) -> dict[str, str]:
         inputs["ripple.v"] = _RIPPLE
     if rule := full_adder_rule(library):
         inputs[_ADDER_RULE] = rule
+    if clock_gating:
+        inputs |= {_GATE: gate_module(clock_gate_cell(library)), _ENABLES: enable_rules()}
     return inputs
 
 
@@ -178,6 +192,7 @@ def _script(files: Sequence[Path], top: str, library: Library, style: str, input
     lines = [
         *read_commands(files),
         "read_liberty -lib cells.lib",  # so that the directions of their pins are known
+        *([f"read_verilog -lib {_GATE}"] if _GATE in inputs else []),
         f"hierarchy -check -top {top}",
         *([f"chtype -set {FULL_ADDERS} t:*_{FULL_ADDERS}", f"techmap -map {_ADDER_RULE}"] if _ADDER_RULE in inputs
           else []),
@@ -188,6 +203,7 @@ def _script(files: Sequence[Path], top: str, library: Library, style: str, input
         "opt -full",
         "techmap",  # of multiplexers that opt made
         "opt",
+        *(gate_commands(clock_gate_cell(library), _ENABLES) if _GATE in inputs else []),
         "dfflibmap -liberty cells.lib",
         "opt",
         "abc -liberty cells.lib -script abc.script -constr abc.constr",
@@ -219,9 +235,12 @@ def _count(work: Path, log: Path, top: str, library: Library) -> dict[str, Any]:
     if foreign := sorted(cells.keys() - library.cells.keys()):
         raise ToolError(YOSYS, f"library {library.name!r} has no cell for {foreign[0]} of {top!r}", log)
     areas = {name: count * library.cells[name].area for name, count in cells.items()}
-    sequential = [area for name, area in areas.items() if library.cells[name].ff or library.cells[name].latch]
+    stateful = {cell.name for cell in library.cells.values() if cell.ff or cell.latch or cell.clock_gate}
+    gates, gated = count_gated(module["cells"].values(), library)
     return {
         "cells": dict(sorted(cells.items())),
         "area_um2": round(sum(areas.values()), 6),
-        "sequential_area_um2": round(sum(sequential), 6),
+        "sequential_area_um2": round(sum(area for name, area in areas.items() if name in stateful), 6),
+        "clock_gates": gates,
+        "gated_flip_flops": gated,
     }

@@ -20,6 +20,10 @@ PIN_FF, CLOCK_FF = 1.5, 0.5
 OUTPUT_FJ, HIDDEN_FJ, FLOP_FJ = 3.0, 0.25, 7.0
 CLOCK_FJ = {"IQ": (1.0, 2.0), "!IQ": (4.0, 8.0)}
 """Energy of a rising and of a falling clock edge in a state."""
+GATE_CLOCK_FF, GATE_MOST_FF, GATE_SETUP_PS = 0.75, 1.25, 12
+GATE_STOPPED_FJ = {"!EN & !TE": (0.5, 1.5), "EN | TE": (16.0, 2.5)}
+GATE_PASSED_FJ = {"EN | TE": (5.0, 6.0), "!EN & !TE": (32.0, 11.0)}
+"""Of a clock gate, at a rising and a falling clock edge in a state; edges that pass cost 1 fJ more per fF behind."""
 LEAKAGE_NW = 5.0
 FLOP_PS = 50
 _OPERATORS = {"and": " & ", "or": " | ", "xor": " ^ "}
@@ -35,6 +39,9 @@ def liberty() -> str:
       {_flop("DFF", "", "")}
       {_flop("DFFR", 'clear : "!R";', f"pin (R) {{ direction : input; capacitance : {PIN_FF}; }}")}
       {_flop("DFFN", "", "").replace('clocked_on : "CK"', 'clocked_on : "!CK"')}
+      power_lut_template (load) {{ variable_1 : total_output_net_capacitance; index_1 ("0, 1"); }}
+      {clock_gate("ICG", "latch_posedge_precontrol")}
+      {clock_gate("ICGN", "latch_negedge_precontrol")}
       cell (LATCH) {{ area : 1; latch (IQ, IQN) {{ enable : "G"; data_in : "D"; }}
         pin (G) {{ direction : input; capacitance : 1; }} pin (D) {{ direction : input; capacitance : 1; }}
         pin (Q) {{ direction : output; function : "IQ"; }} }}
@@ -69,6 +76,28 @@ def _flop(name: str, asynchronous: str, pin: str) -> str:
     """
 
 
+def clock_gate(name: str, kind: str, area: float = 6) -> str:
+    """A clock gate as Liberty text; open libraries mark them ``dont_use`` for logic."""
+    stopped = "".join(f"""internal_power () {{ when : "{state}"; {_scalars(rise, "rise_power")}
+      {_scalars(fall, "fall_power")} }}""" for state, (rise, fall) in GATE_STOPPED_FJ.items())
+    passed = "".join(f"""internal_power () {{ related_pin : "CK"; when : "{state}";
+      rise_power (load) {{ values ("{rise}, {rise + 1}"); }}
+      fall_power (load) {{ values ("{fall}, {fall + 1}"); }} }}"""
+                     for state, (rise, fall) in GATE_PASSED_FJ.items())
+    data = "".join(f"""pin ({pin}) {{ direction : input; capacitance : {PIN_FF}; clock_gate_{role}_pin : true;
+      timing () {{ related_pin : "CK"; timing_type : setup_rising;
+        {_scalars(GATE_SETUP_PS, "rise_constraint", "fall_constraint")} }}
+      internal_power () {{ {_scalars(HIDDEN_FJ, "rise_power", "fall_power")} }} }}"""
+                   for pin, role in (("EN", "enable"), ("TE", "test")))
+    return f"""cell ({name}) {{ area : {area}; cell_leakage_power : {LEAKAGE_NW}; dont_use : true;
+      clock_gating_integrated_cell : "{kind}"; {data}
+      pin (CK) {{ direction : input; clock : true; clock_gate_clock_pin : true; capacitance : {GATE_CLOCK_FF};
+        {stopped} }}
+      pin (GCK) {{ direction : output; clock_gate_out_pin : true; state_function : "CK & IQ";
+        max_capacitance : {GATE_MOST_FF}; {passed} }} }}
+    """
+
+
 def _scalars(value: float, *names: str) -> str:
     return " ".join(f'{name} (scalar) {{ values ("{value}"); }}' for name in names)
 
@@ -86,11 +115,15 @@ class Circuit:
         self.cells: dict[str, tuple[str, dict[str, str]]] = {}
         self.ports = dict.fromkeys(inputs, "input")
 
-    def add(self, cell: str, output: str, *inputs: str) -> str:
+    def add(self, cell: str, output: str, *inputs: str, clock: str = "clk") -> str:
         names = CELLS[cell][0] if cell in CELLS else "DR"[:len(inputs)]
         pins = dict(zip(names, inputs, strict=True))
-        outputs = {"Y": output} if cell in CELLS else {"Q": output, "CK": "clk"}
+        outputs = {"Y": output} if cell in CELLS else {"Q": output, "CK": clock}
         self.cells[f"{cell.lower()}_{output}"] = cell, pins | outputs
+        return output
+
+    def gate(self, output: str, enable: str, test: str = "0", *, cell: str = "ICG", clock: str = "clk") -> str:
+        self.cells[f"{cell.lower()}_{output}"] = cell, {"EN": enable, "TE": test, "CK": clock, "GCK": output}
         return output
 
     def json(self, *outputs: str) -> str:
@@ -102,7 +135,8 @@ class Circuit:
         module = {
             "attributes": {}, "netnames": {net: {"bits": [bit]} for net, bit in bits.items()},
             "ports": {net: {"direction": way, "bits": [bits[net]]} for net, way in directions.items()},
-            "cells": {name: {"type": cell, "attributes": {}, "connections": {p: [bits[n]] for p, n in pins.items()}}
+            "cells": {name: {"type": cell, "attributes": {}, "connections": {p: [bits[n]] for p, n in pins.items()},
+                             "port_directions": {p: "output" if p in ("Y", "Q", "GCK") else "input" for p in pins}}
                       for name, (cell, pins) in self.cells.items()}}
         cell = {"attributes": {"blackbox": "1"}, "ports": {}, "cells": {}, "netnames": {}}
         return json.dumps({"modules": {"INV": cell, "toy": module}})

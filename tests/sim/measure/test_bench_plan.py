@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import gate_toys as toys
 import pytest
 
 from gemmsmith_sim.measure.bench import Bench, Plan, Unit, default_units, load
@@ -171,3 +172,17 @@ def test_standard_cells_get_their_own_leaf_structures():
     assert jobs["asic:x"]["map_asic"].needs["verilog"] == emitted["asic:x"].name
     assert jobs["asic:x"]["netlist_energy"].arguments["config"]["target"] == "asic"
     assert jobs["ecp5"]["synthesize_fpga"].needs["verilog"] == emitted["ecp5"].name
+
+
+def test_scripts_with_clock_gates_are_variants_of_their_own(tmp_path):
+    library = toys.library(tmp_path)
+    flows = AsicFlow.styles("toys", files=library.files, energy=True, glitches=False, clock_gating=(False, True))
+    assert [flow.variant for flow in flows] == ["area", "speed", "area-gated", "speed-gated"]
+    assert len({flow.title for flow in flows}) == 4
+    jobs = [job for flow in flows for job in flow.jobs(Unit("int8", "pe")) if job.step.name == "map_asic"]
+    asked = [(job.arguments["style"], job.arguments["clock_gating"]) for job in jobs]
+    assert asked == [("area", False), ("speed", False), ("area", True), ("speed", True)]
+    assert len({job.name for job in jobs}) == 4
+    assert [any("a clock gate (ICG)" in note for note in flow.notes) for flow in flows] == [False, False, True, True]
+    assert {flow.variant for flow in AsicFlow.styles("toys", files=library.files, energy=True, glitches=False)} == {
+        "area", "speed"}

@@ -12,6 +12,7 @@ from .. import energy
 from ..asic import STYLES
 from ..gates.words import WORD
 from ..liberty import named
+from ..liberty.gating import MIN_REGISTERS, clock_gate_cell
 from ..routers import ROUTERS
 from ..targets import get_target
 from . import steps
@@ -23,6 +24,8 @@ __all__ = ["AsicFlow", "Flow", "FpgaFlow"]
 
 Json = Any
 
+_GATED = "-gated"
+"""What the variant of a script with clock gates ends with."""
 STREAMS = 512
 """Streams of operands that energy is measured on: lanes of the simulation times cores, as far as a word of lanes
 allows."""
@@ -113,7 +116,10 @@ class FpgaFlow(Flow):
 
 @dataclass(frozen=True, kw_only=True)
 class AsicFlow(Flow):
-    """Mapping to a standard-cell library by one of the fixed scripts, static timing, energy on real tensors."""
+    """Mapping to a standard-cell library by one of the fixed scripts, static timing, energy on real tensors.
+
+    ``variant`` is the script's name, with ``-gated`` behind it if registers that share an enable get clock gates.
+    """
 
     target: str
     variant: str
@@ -129,14 +135,20 @@ class AsicFlow(Flow):
 
     @classmethod
     def styles(cls, library: str, *, files: Sequence[Path], energy: bool, glitches: bool,
-               apart: Sequence[str] = ()) -> list[AsicFlow]:
-        """A flow for each script; ``apart``: patterns of modules that are mapped each by itself.
+               clock_gating: Sequence[bool] = (False,), apart: Sequence[str] = ()) -> list[AsicFlow]:
+        """A flow for each script, without and with clock gates as ``clock_gating`` says; ``apart``: patterns of modules
+        that are mapped each by itself.
 
-        Raises ``ValueError`` or ``ToolError`` if the library cannot be had.
+        Raises ``ValueError`` or ``ToolError`` if the library cannot be had, or has no clock gate and needs one.
         """
-        sha256 = named.library(library, liberty=files).sha256
-        return [cls(target=f"{ASIC}{library}", variant=style, library=library, files=tuple(files), sha256=sha256,
-                    energy=energy, glitches=glitches, apart=tuple(apart)) for style in STYLES]
+        cells = named.library(library, liberty=files)
+        flows = []
+        for gated in clock_gating:
+            ending, notes = (_GATED, (*cls.notes, _note(clock_gate_cell(cells).name))) if gated else ("", cls.notes)
+            flows += [cls(target=f"{ASIC}{library}", variant=f"{style}{ending}", library=library, files=tuple(files),
+                          sha256=cells.sha256, energy=energy, glitches=glitches, apart=tuple(apart), notes=notes)
+                      for style in STYLES]
+        return flows
 
     def emission(self, unit: Unit) -> Job:
         """With the leaf structures of standard cells, whatever the unit was built for."""
@@ -147,7 +159,8 @@ class AsicFlow(Flow):
         library = {"name": self.library, "files": [str(file) for file in self.files], "sha256": self.sha256}
         emission = self.emission(unit)
         mapping = Job(self.name(unit, "map"), steps.MAP,
-                      {"library": library, "style": self.variant, "apart": list(self.apart)},
+                      {"library": library, "style": self.variant.removesuffix(_GATED),
+                       "clock_gating": self.variant.endswith(_GATED), "apart": list(self.apart)},
                       {"verilog": emission.name})
         need = {"mapped": mapping.name}
         jobs = [emission, mapping, Job(self.name(unit, "time"), steps.TIME, {"library": library}, need)]
@@ -168,3 +181,9 @@ class AsicFlow(Flow):
             fields |= {"critical_path_ns": timing["critical_path_ns"], "critical_path": timing["path"],
                        "fmax_mhz": {"median": one, "q1": one, "q3": one}}
         return {**fields, "energy": outcomes.get(self.name(unit, "energy of"), Outcome()).value}
+
+
+def _note(cell: str) -> str:
+    return (f"Variants {_GATED}: registers that share an enable, where there are at least {MIN_REGISTERS}, stand "
+            f"behind a clock gate ({cell}); its area, its own energy and the cycles that it stops count. Gated clocks "
+            "are ideal, too.")

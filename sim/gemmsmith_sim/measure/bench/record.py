@@ -102,7 +102,8 @@ class Row(_Record):
     rows: int = 1
     cols: int = 1
     target: str = Field(description="ecp5 … or asic:LIBRARY")
-    variant: str = Field(description="FPGA: dsp or no-dsp; ASIC: area or speed, the script")
+    variant: str = Field(description="FPGA: dsp or no-dsp; ASIC: area or speed, the script, "
+                                     "with -gated behind it if it makes clock gates")
     macs_per_cycle: float = Field(description="peak")
     latency_cycles: int = Field(description="from a group's first beat to its output")
     cells: dict[str, int] = Field(default_factory=dict, description="name of the cell → count")

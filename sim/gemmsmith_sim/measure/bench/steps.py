@@ -62,12 +62,12 @@ def place_summary(synthesis: Json, target: str, fmax: list[float], seeds: list[i
             "path": [asdict(step) for step in result.critical_path], "script": result.script}
 
 
-def map_asic(verilog: Json, library: Json, style: str, apart: list[str]) -> Json:
+def map_asic(verilog: Json, library: Json, style: str, clock_gating: bool, apart: list[str]) -> Json:
     """Cells of a unit in a standard-cell library."""
     from ..asic import asic_tree, synthesize_asic
 
     result = synthesize_asic([Path(verilog["path"])], verilog["top"], _library(library), style=style,
-                             apart=apart)
+                             clock_gating=clock_gating, apart=apart)
     return {"cells": dict(result.cells), "area_um2": result.area_um2, "netlist": str(result.netlist),
             "script": result.script, "modules": asic_tree(result, _library(library)).to_dict()}
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..liberty.expression import parse
-from .netlist import Flops, Netlist, Nets
+from .netlist import ClockGates, Flops, Netlist, Nets
 from .words import ALL, Words, count_ones
 
 __all__ = ["Activity"]
@@ -25,8 +25,11 @@ class Activity:
     toggles: transitions of each net.
     causes: transitions of an output in cycles in which an input had one too: (group of gates, output pin, input pin) →
         (instances,).
-    edges: clock edges, by their energy in the library: (group of flip-flops, place in the clock pin's ``powers``) →
-        (2, instances) rising edges after which no output changed, and falling edges.
+    pulses: of each clock, numbered as in `Netlist`.
+    edges: clock edges, by their energy in the library: (place in ``Netlist.clocked``, pin, place in its ``powers``) →
+        (2, instances) rising and falling edges. At a clock pin those that no output follows: of a flip-flop, rising
+        edges after which no output changed, and all falling ones; of a clock gate, those that it stopped. At the
+        output of a clock gate those that it let pass.
     """
 
     def __init__(self, netlist: Netlist, lanes: int) -> None:
@@ -34,7 +37,8 @@ class Activity:
         self.cycles = 0
         self.lanes = lanes
         self.toggles: Counts = np.zeros(len(netlist.names), np.int64)
-        self.edges: dict[tuple[int, int], Counts] = {}
+        self.pulses: Counts = np.zeros(len(netlist.clock_loads()), np.int64)
+        self.edges: dict[tuple[int, str, int], Counts] = {}
         self._pairs = [(group, output, pin) for group, gates in enumerate(netlist.gates)
                        for output in gates.outputs for pin in gates.inputs]
         none = np.empty(0, np.intp)
@@ -50,32 +54,45 @@ class Activity:
         self.cycles += 1
         self.toggles += count_ones(changes)
         self._causes += count_ones(changes[self._inputs] & changes[self._outputs])
-        for group, flops in enumerate(self.netlist.flops):
-            self._add_edges(group, flops, before, after, changes)
+        pulses = self.netlist.pulses(before)
+        self.pulses += count_ones(pulses)
+        for group, part in enumerate(self.netlist.clocked):
+            if isinstance(part, Flops):
+                reached = pulses[part.clocks]
+                still = reached & ~np.bitwise_or.reduce([changes[nets] for nets in part.outputs.values()])
+                self._add_edges(group, part.clock, (still, reached), (before, after))
+            else:
+                passed = pulses[part.clocks]
+                self._add_edges(group, part.clock, (~passed, ~passed), (before, after))
+                self._add_edges(group, part.output, (passed, passed), (before, after))
 
     @property
     def causes(self) -> Mapping[tuple[int, str, str], Counts]:
         ends = np.cumsum([len(self.netlist.gates[group].instances) for group, _, _ in self._pairs])
         return dict(zip(self._pairs, np.split(self._causes, ends[:-1]), strict=True))
 
-    def _add_edges(self, group: int, flops: Flops, before: Words, after: Words, changes: Words) -> None:
-        """The rising edge sees the state before it, the falling edge the settled state after."""
-        still = ~np.bitwise_or.reduce([changes[nets] for nets in flops.outputs.values()])
-        powers = flops.cell.pins[flops.clock].powers
+    def _add_edges(self, group: int, pin: str, edges: tuple[Words, Words], states: tuple[Words, Words]) -> None:
+        """Count edges, rising and falling, where they are: each by the settled state before it."""
+        part = self.netlist.clocked[group]
+        powers = part.cell.pins[pin].powers
         order = sorted(range(len(powers)), key=lambda index: powers[index].when is None)
-        left = [still, np.full_like(still, ALL)]
+        left = list(edges)
         for index in order:
-            counts = self.edges.setdefault((group, index), np.zeros((2, len(flops.instances)), np.int64))
-            for edge, (state, level) in enumerate(((before, ALL), (after, np.uint64(0)))):
-                held = _held(flops, powers[index].when, state, level) & left[edge]
+            counts = self.edges.setdefault((group, pin, index), np.zeros((2, len(part.instances)), np.int64))
+            for edge, (state, level) in enumerate(zip(states, (ALL, np.uint64(0)), strict=True)):
+                held = _held(part, powers[index].when, state, level) & left[edge]
                 counts[edge] += count_ones(held)
-                left[edge] &= ~held
+                left[edge] = left[edge] & ~held
 
 
-def _held(flops: Flops, when: str | None, state: Words, clock: np.uint64) -> Words:
-    """Where a condition on the pins of flip-flops holds; everywhere without one."""
-    pins: dict[str, Words] = {pin: state[nets] for pin, nets in flops.inputs.items()}
-    pins |= {pin: state[nets] for pin, nets in flops.outputs.items()}
-    shape = next(iter(pins.values())).shape
-    pins[flops.clock] = np.full(shape, clock)
-    return np.broadcast_to(parse(when).evaluate(pins), shape) if when is not None else np.full(shape, ALL)
+def _held(part: Flops | ClockGates, when: str | None, state: Words, clock: np.uint64) -> Words:
+    """Where a condition on the pins of instances holds; everywhere without one."""
+    shape = (len(part.instances), state.shape[1])
+    if when is None:
+        return np.full(shape, ALL)
+    pins: dict[str, Words] = {pin: state[nets] for pin, nets in part.inputs.items()}
+    pins |= {pin: state[nets] for pin, nets in part.outputs.items()}
+    pins[part.clock] = np.full(shape, clock)
+    if isinstance(part, ClockGates):
+        pins[part.output] = np.zeros(shape, np.uint64)  # asked for only where the clock is stopped
+    return np.broadcast_to(parse(when).evaluate(pins), shape)

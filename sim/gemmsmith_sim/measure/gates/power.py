@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .activity import Activity, Counts
 from .delays import Delays
-from .netlist import Flops, Gates, Netlist
+from .netlist import ClockGates, Flops, Gates, Netlist
 from .tables import MeanTables
 
 __all__ = ["Energies", "PowerModel"]
@@ -29,7 +29,8 @@ class Energies:
     ----------
     switching: charging the input pins on the nets that the instance drives; ``ports`` is that of the input ports.
     internal: inside the cell when an input or an output changes.
-    clock: of flip-flops, at clock edges that change no output, and charging the clock pins.
+    clock: of flip-flops, at clock edges that change no output, and charging the clock pins; of clock gates, at all
+        clock edges, and charging theirs.
     """
 
     switching: Floats
@@ -58,6 +59,7 @@ class PowerModel:
         self._delays = delays
         self._tables = tables
         self._per_toggle = delays.loads * voltage**2 / 2
+        self._clock_loads = netlist.clock_loads()
 
     def energies(self, activity: Activity, toggles: Counts | None = None) -> Energies:
         """Energy of what ``activity`` counted; with ``toggles`` of the nets from elsewhere in place of its own."""
@@ -65,13 +67,14 @@ class PowerModel:
         charged = toggles * self._per_toggle
         causes = activity.causes
         internal = [self._gates(group, gates, toggles, causes) for group, gates in enumerate(self.netlist.gates)]
-        internal += [self._flop_outputs(group, toggles) for group in range(len(self.netlist.flops))]
+        internal += [self._clocked(part, toggles) for part in self.netlist.clocked]
         parts = self.netlist.parts
         return Energies(
-            switching=_join([np.sum([charged[nets] for nets in part.outputs.values()], axis=0) for part in parts]),
+            switching=_join([sum((charged[nets] for nets in part.outputs.values()), np.zeros(len(part.instances)))
+                             for part in parts]),
             internal=_join(internal),
             clock=_join([*(np.zeros(len(gates.instances)) for gates in self.netlist.gates),
-                         *(self._clock_edges(group, activity) for group in range(len(self.netlist.flops)))]),
+                         *(self._clock_edges(group, activity) for group in range(len(self.netlist.clocked)))]),
             ports=float(sum(charged[nets].sum() for nets in self.netlist.inputs.values())))
 
     def leakage_nw(self) -> Floats:
@@ -102,31 +105,35 @@ class PowerModel:
             return 0.0
         return table.lookup(self._delays.slews[gates.inputs[pin]], self._delays.loads[gates.outputs[output]])
 
-    def _hidden_energy(self, part: Gates | Flops, pin: str) -> Floats | float:
+    def _hidden_energy(self, part: Gates | Flops | ClockGates, pin: str) -> Floats | float:
         table = self._tables.hidden(part.cell, pin)
         return 0.0 if table is None else table.lookup(self._delays.slews[part.inputs[pin]])
 
-    def _flop_outputs(self, group: int, toggles: Counts) -> Floats:
+    def _clocked(self, part: Flops | ClockGates, toggles: Counts) -> Floats:
         """Outputs that change, with the clock edge that changes them, and transitions of inputs."""
-        flops = self.netlist.flops[group]
-        energy = np.zeros(len(flops.instances))
-        for output, nets in flops.outputs.items():
-            table = self._tables.energy(flops.cell, output, flops.clock)
+        energy = np.zeros(len(part.instances))
+        for output, nets in part.outputs.items():
+            table = self._tables.energy(part.cell, output, part.clock)
             if table is not None:
                 energy += toggles[nets] * table.lookup(self._delays.clock_slew, self._delays.loads[nets])
-        for pin, inputs in flops.inputs.items():
-            energy += toggles[inputs] * self._hidden_energy(flops, pin)
+        for pin, inputs in part.inputs.items():
+            energy += toggles[inputs] * self._hidden_energy(part, pin)
         return energy
 
     def _clock_edges(self, group: int, activity: Activity) -> Floats:
-        flops = self.netlist.flops[group]
-        clock = flops.cell.pins[flops.clock]
-        edges = 2 * activity.cycles * activity.lanes
-        energy = np.full(len(flops.instances), edges * clock.capacitance_ff * self.voltage**2 / 2)
-        for index, power in enumerate(clock.powers):
-            for counts, table in zip(activity.edges[group, index], (power.rise, power.fall), strict=True):
-                if table is not None:
-                    energy += counts * table.lookup(self._delays.clock_slew)
+        part = self.netlist.clocked[group]
+        pulses, loads = activity.pulses[0], {part.clock: np.array(0.0)}
+        if isinstance(part, Flops):
+            pulses = activity.pulses[part.clocks]
+        else:  # behind a load that a gate may not have stand buffers of the clock tree
+            most = part.cell.pins[part.output].max_capacitance_ff or np.inf
+            loads[part.output] = np.minimum(self._clock_loads[part.clocks], most)
+        energy = np.full(len(part.instances), pulses * part.cell.pins[part.clock].capacitance_ff * self.voltage**2)
+        for pin, load in loads.items():
+            for index, power in enumerate(part.cell.pins[pin].powers):
+                for counts, table in zip(activity.edges[group, pin, index], (power.rise, power.fall), strict=True):
+                    if table is not None:
+                        energy += counts * table.lookup(self._delays.clock_slew, load)
         return energy
 
 

@@ -6,34 +6,18 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..liberty.expression import parse
-from ..liberty.model import Cell, Library
-from .netlist import Flops, Gates, Netlist, Nets
+from ..liberty.model import Library
+from .clocks import Bit, Clocks, Instance, clock_pin, find_clocks
+from .netlist import ClockGates, Flops, Gates, Netlist, Nets
 
 __all__ = ["read_netlist"]
-
-Bit = int | str
-"""A net as Yosys JSON calls it; ``"0"`` and ``"1"`` are constants."""
-
-
-@dataclass(frozen=True)
-class _Instance:
-    name: str
-    cell: Cell
-    bits: Mapping[str, Bit]
-    """Pin → net; open outputs are left out."""
-
-    def driven(self) -> Iterator[Bit]:
-        return (self.bits[pin.name] for pin in self.cell.outputs if pin.name in self.bits)
-
-    def read(self) -> Iterator[Bit]:
-        return (self.bits[pin.name] for pin in self.cell.inputs)
-
 
 @dataclass
 class _Numbers:
@@ -51,15 +35,17 @@ class _Numbers:
             self.names.append("" if bit is None else self.labels.get(bit, str(bit)))
         return slice(start, len(self.names))
 
-    def add_outputs(self, group: list[_Instance]) -> dict[str, slice]:
+    def add_outputs(self, group: list[Instance]) -> dict[str, slice]:
         return {pin.name: self.add(instance.bits.get(pin.name) for instance in group) for pin in group[0].cell.outputs}
 
     def of(self, bits: Iterable[Bit]) -> Nets:
         return np.array([self.bits[bit] for bit in bits], np.intp)
 
-    def of_inputs(self, group: list[_Instance], but: str | None = None) -> dict[str, Nets]:
+    def of_inputs(self, group: list[Instance]) -> dict[str, Nets]:
+        """Without the clock pin."""
+        cell = group[0].cell
         return {pin.name: self.of(instance.bits[pin.name] for instance in group)
-                for pin in group[0].cell.inputs if pin.name != but}
+                for pin in cell.inputs if pin.name != clock_pin(cell)}
 
 
 def read_netlist(path: Path, library: Library) -> Netlist:
@@ -81,26 +67,29 @@ def _netlist(name: str, module: Any, library: Library) -> Netlist:
     instances = [_instance(label, cell, library) for label, cell in module["cells"].items()
                  if cell["type"] != "$scopeinfo"]
     flops = [instance for instance in instances if instance.cell.ff is not None]
-    gates = [instance for instance in instances if instance.cell.ff is None]
+    clock_gates = _by_cell([instance for instance in instances if instance.cell.clock_gate is not None])
+    gates = [instance for instance in instances if instance.cell.ff is None and instance.cell.clock_gate is None]
     ports = {port: (entry["direction"], entry["bits"]) for port, entry in module["ports"].items()}
     inputs = {port: bits for port, (direction, bits) in ports.items() if direction == "input"}
     outputs = {port: bits for port, (direction, bits) in ports.items() if direction == "output"}
     if len(inputs) + len(outputs) < len(ports):
         raise ValueError("ports must be inputs or outputs, not inout")
-    clock = _clock(flops, gates, inputs, labels)
-    inputs.pop(clock or "", None)
-    _check_drivers(instances, inputs, outputs, labels, module["ports"][clock]["bits"] if clock else [])
+    _check_drivers(instances, inputs, outputs, labels)
+    clocks = find_clocks(instances, clock_gates, inputs, outputs, labels)
+    inputs.pop(clocks.port or "", None)
     numbers = _Numbers(labels)
     input_nets = {port: np.r_[numbers.add(bits)] for port, bits in inputs.items()}
     flop_groups = [(group, numbers.add_outputs(group)) for group in _by_cell(flops)]
     gate_groups = [(level, group, numbers.add_outputs(group))
                    for level, members in enumerate(_levels(gates, set(numbers.bits)), 1)
                    for group in _by_cell(members)]
+    starts = accumulate(map(len, clock_gates), initial=1)
     _check_tied_off(flops, {bit: instance for instance in gates for bit in instance.driven()})
-    return Netlist(name, tuple(numbers.names), clock, input_nets,
+    return Netlist(name, tuple(numbers.names), clocks.port, input_nets,
                    {port: numbers.of(bits) for port, bits in outputs.items()},
                    tuple(_gates(level, group, numbers, nets) for level, group, nets in gate_groups),
-                   tuple(_flops(group, numbers, nets) for group, nets in flop_groups))
+                   tuple(_flops(group, numbers, nets, clocks) for group, nets in flop_groups),
+                   tuple(_clock_gates(group, numbers, next(starts)) for group in clock_gates))
 
 
 def _labels(module: Any) -> dict[Bit, str]:
@@ -112,51 +101,26 @@ def _labels(module: Any) -> dict[Bit, str]:
     return labels
 
 
-def _instance(name: str, cell: Any, library: Library) -> _Instance:
+def _instance(name: str, cell: Any, library: Library) -> Instance:
     if cell["type"] not in library.cells:
         raise ValueError(f"cell {name} is a {cell['type']}, which library {library.name} does not have")
     kind = library.cells[cell["type"]]
-    if kind.latch is not None:
+    if kind.clock_gate is not None and not kind.clock_gate.latched:
+        raise ValueError(f"clock gate {name} ({kind.name}) is a {kind.clock_gate.kind}; only latch_posedge gates "
+                         "can be simulated")
+    if kind.latch is not None and kind.clock_gate is None:
         raise ValueError(f"cell {name} ({kind.name}) is a latch; only gates and flip-flops can be simulated")
     bits = {pin: nets[0] for pin, nets in cell["connections"].items() if nets}
     for pin in kind.inputs:
         if bits.get(pin.name) in (None, "x", "z"):
             raise ValueError(f"input {pin.name} of cell {name} ({kind.name}) must be connected to a net or 0 or 1")
-    return _Instance(name, kind, bits)
+    return Instance(name, kind, bits)
 
 
-def _clock(flops: list[_Instance], gates: list[_Instance], inputs: Mapping[str, list[Bit]],
-           labels: Mapping[Bit, str]) -> str | None:
-    """The port that clocks all flip-flops."""
-    clocks: set[Bit] = set()
-    for flop in flops:
-        pin = _clock_pin(flop.cell)
-        if pin not in flop.bits:
-            raise ValueError(f"flip-flop {flop.name} ({flop.cell.name}) is clocked on {pin!r}, not on a rising edge")
-        clocks.add(flop.bits[pin])
-    if not clocks:
-        return None
-    if len(clocks) > 1:
-        named = ", ".join(sorted(labels.get(bit, str(bit)) for bit in clocks))
-        raise ValueError(f"all flip-flops must have the same clock, not {named}")
-    (clock,) = clocks
-    ports = [port for port, bits in inputs.items() if bits == [clock]]
-    if not ports or any(clock in gate.read() for gate in gates) or any(
-            flop.bits[pin.name] == clock for flop in flops for pin in flop.cell.inputs
-            if pin.name != _clock_pin(flop.cell)):
-        raise ValueError(f"clock {labels.get(clock, clock)} must come straight from a port and drive flip-flops only")
-    return ports[0]
-
-
-def _clock_pin(cell: Cell) -> str:
-    assert cell.ff is not None
-    return cell.ff.clocked_on.strip("() ")
-
-
-def _check_drivers(instances: list[_Instance], inputs: Mapping[str, list[Bit]], outputs: Mapping[str, list[Bit]],
-                   labels: Mapping[Bit, str], clock: list[Bit]) -> None:
+def _check_drivers(instances: list[Instance], inputs: Mapping[str, list[Bit]], outputs: Mapping[str, list[Bit]],
+                   labels: Mapping[Bit, str]) -> None:
     """Every net that is read has one driver."""
-    driven: set[Bit] = {"0", "1", *clock}
+    driven: set[Bit] = {"0", "1"}
     for bit in (*(bit for bits in inputs.values() for bit in bits), *(b for i in instances for b in i.driven())):
         if bit in driven:
             raise ValueError(f"net {labels.get(bit, bit)} must have one driver, not several")
@@ -168,7 +132,7 @@ def _check_drivers(instances: list[_Instance], inputs: Mapping[str, list[Bit]], 
             raise ValueError(f"{reader} reads net {labels.get(bit, bit)}, which nothing drives")
 
 
-def _levels(gates: list[_Instance], known: set[Bit]) -> Iterator[list[_Instance]]:
+def _levels(gates: list[Instance], known: set[Bit]) -> Iterator[list[Instance]]:
     """Gates in the order in which their inputs become known; ``known`` nets are so from the start."""
     readers: dict[Bit, list[int]] = defaultdict(list)
     missing = []
@@ -190,14 +154,14 @@ def _levels(gates: list[_Instance], known: set[Bit]) -> Iterator[list[_Instance]
             raise ValueError(f"cell {gate.name} is in a combinational loop, or behind one")
 
 
-def _by_cell(instances: list[_Instance]) -> list[list[_Instance]]:
-    groups: dict[str, list[_Instance]] = defaultdict(list)
+def _by_cell(instances: list[Instance]) -> list[list[Instance]]:
+    groups: dict[str, list[Instance]] = defaultdict(list)
     for instance in instances:
         groups[instance.cell.name].append(instance)
     return list(groups.values())
 
 
-def _check_tied_off(flops: list[_Instance], drivers: Mapping[Bit, _Instance]) -> None:
+def _check_tied_off(flops: list[Instance], drivers: Mapping[Bit, Instance]) -> None:
     """Asynchronous inputs are not simulated: they must be constants that do nothing."""
     for flop in flops:
         assert flop.cell.ff is not None
@@ -209,7 +173,7 @@ def _check_tied_off(flops: list[_Instance], drivers: Mapping[Bit, _Instance]) ->
                                  "tied off; only synchronous resets can be simulated")
 
 
-def _constant(bit: Bit, drivers: Mapping[Bit, _Instance]) -> int | None:
+def _constant(bit: Bit, drivers: Mapping[Bit, Instance]) -> int | None:
     """Value of a constant or of a tie cell's output."""
     if bit in ("0", "1"):
         return int(bit)
@@ -219,7 +183,7 @@ def _constant(bit: Bit, drivers: Mapping[Bit, _Instance]) -> int | None:
     return None
 
 
-def _gates(level: int, group: list[_Instance], numbers: _Numbers, outputs: dict[str, slice]) -> Gates:
+def _gates(level: int, group: list[Instance], numbers: _Numbers, outputs: dict[str, slice]) -> Gates:
     cell = group[0].cell
     functions = {}
     for pin in cell.outputs:
@@ -229,10 +193,18 @@ def _gates(level: int, group: list[_Instance], numbers: _Numbers, outputs: dict[
     return Gates(cell, level, tuple(i.name for i in group), numbers.of_inputs(group), outputs, functions)
 
 
-def _flops(group: list[_Instance], numbers: _Numbers, outputs: dict[str, slice]) -> Flops:
-    cell = group[0].cell
+def _flops(group: list[Instance], numbers: _Numbers, outputs: dict[str, slice], clocks: Clocks) -> Flops:
+    cell, clock = group[0].cell, clock_pin(group[0].cell)
     assert cell.ff is not None
-    clock = _clock_pin(cell)
+    assert clock is not None
     inverted = {pin: state == "IQN" for pin, state in cell.ff.outputs.items()}
-    return Flops(cell, tuple(i.name for i in group), clock, numbers.of_inputs(group, but=clock), outputs,
-                 parse(cell.ff.next_state), inverted)
+    return Flops(cell, tuple(i.name for i in group), clock, np.array([clocks.numbers[i.bits[clock]] for i in group]),
+                 numbers.of_inputs(group), outputs, parse(cell.ff.next_state), inverted)
+
+
+def _clock_gates(group: list[Instance], numbers: _Numbers, start: int) -> ClockGates:
+    cell = group[0].cell
+    gate = cell.clock_gate
+    assert gate is not None
+    return ClockGates(cell, tuple(i.name for i in group), gate.clock, gate.output, slice(start, start + len(group)),
+                      numbers.of_inputs(group), parse(gate.passes))

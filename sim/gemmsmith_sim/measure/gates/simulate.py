@@ -41,7 +41,7 @@ class Simulator:
         rng = np.random.default_rng(seed)
         for flops in netlist.flops:
             value = rng.integers(0, 1 << 64, (len(flops.instances), lanes // WORD), np.uint64)
-            self._set_flops(flops.outputs, flops.inverted, value)
+            self._set_flops(flops.outputs, flops.inverted, value, np.full_like(value, ALL))
 
     def set_input(self, port: str, words: Words) -> None:
         """Drive an input port with words (bits, lanes / 64), or (bits, 1) for all lanes alike."""
@@ -60,12 +60,16 @@ class Simulator:
                 state[gates.outputs[pin]] = function.evaluate(pins)
 
     def clock(self) -> None:
-        """Rising edge: all flip-flops take their next state at once."""
+        """Rising edge: all flip-flops that it reaches take their next state at once."""
+        pulses = self.netlist.pulses(self.state)
         taken = [flops.next_state.evaluate({pin: self.state[nets] for pin, nets in flops.inputs.items()})
                  for flops in self.netlist.flops]
         for flops, value in zip(self.netlist.flops, taken, strict=True):
-            self._set_flops(flops.outputs, flops.inverted, value)
+            reached = pulses[flops.clocks]
+            self._set_flops(flops.outputs, flops.inverted, value, reached)
 
-    def _set_flops(self, outputs: Mapping[str, slice], inverted: Mapping[str, bool], value: Words) -> None:
+    def _set_flops(self, outputs: Mapping[str, slice], inverted: Mapping[str, bool], value: Words,
+                   reached: Words) -> None:
+        """Outputs take the state ``value`` where the clock reached them."""
         for pin, nets in outputs.items():
-            self.state[nets] = ~value if inverted[pin] else value
+            self.state[nets] ^= (self.state[nets] ^ (~value if inverted[pin] else value)) & reached

@@ -9,12 +9,13 @@ For example::
 
 from .expression import Expression, parse, unateness
 from .load import load_liberty
-from .model import Cell, FlipFlop, Latch, Library, Pin, Power, Table, Timing
+from .model import Cell, ClockGate, FlipFlop, Latch, Library, Pin, Power, Table, Timing
 from .named import LIBRARIES, NamedLibrary, library
 
 __all__ = [
     "LIBRARIES",
     "Cell",
+    "ClockGate",
     "Expression",
     "FlipFlop",
     "Latch",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .expression import unateness
-from .model import Cell, FlipFlop, Floats, Latch, Library, Pin, Power, Table, Timing
+from .model import Cell, ClockGate, FlipFlop, Floats, Latch, Library, Pin, Power, Table, Timing
 from .parser import Group, unquote
 
 __all__ = ["build_library"]
@@ -94,6 +94,7 @@ class _Builder:
             ff=ff,
             latch=latch,
             dont_use=group.attributes.get("dont_use") == "true",
+            clock_gate=_clock_gate(group, pins),
         )
 
     def pin(self, name: str, group: Group, ground: set[str], clock: str) -> Pin:
@@ -201,6 +202,25 @@ def _leakage(group: Group, ground: set[str]) -> float:
     values = [float(state["value"]) for state in states if "when" not in state]
     values = values or [float(state["value"]) for state in states]
     return sum(values) / len(values) if values else 0.0
+
+
+def _clock_gate(cell: Group, pins: Mapping[str, Pin]) -> ClockGate | None:
+    """What the attributes of a cell and its pins say; a pin that none marks is the only one that is left for it."""
+    kind = cell.attributes.get("clock_gating_integrated_cell")
+    if kind is None:
+        return None
+    marked = {role: name for pin in cell.all("pin") for name in pin.names
+              for role in ("clock", "enable", "test", "out") if pin.attributes.get(f"clock_gate_{role}_pin") == "true"}
+    left = {name: pin for name, pin in pins.items() if name not in marked.values()}
+    kinds = {"clock": [name for name, pin in left.items() if pin.clock],
+             "enable": [name for name, pin in left.items() if pin.direction == "input" and not pin.clock],
+             "out": [name for name, pin in left.items() if pin.direction == "output"]}
+    for role, names in kinds.items():
+        if role not in marked and len(names) == 1:
+            marked[role] = names[0]
+    if not kinds.keys() <= marked.keys():
+        return None
+    return ClockGate(kind, marked["clock"], marked["enable"], marked.get("test"), marked["out"])
 
 
 def _unit(attributes: Mapping[str, str], name: str, ours: str, file: str) -> float:

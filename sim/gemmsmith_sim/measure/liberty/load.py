@@ -16,7 +16,7 @@ from .parser import parse_groups
 
 __all__ = ["load_liberty", "read_liberty", "unpack"]
 
-_FORMAT = "liberty 2"
+_FORMAT = "liberty 3"
 """Changes with the model, so that nothing older is loaded from the cache."""
 
 

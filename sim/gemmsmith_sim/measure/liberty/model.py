@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Cell", "FlipFlop", "Latch", "Library", "Pin", "Power", "Table", "Timing", "interpolate"]
+__all__ = ["Cell", "ClockGate", "FlipFlop", "Latch", "Library", "Pin", "Power", "Table", "Timing", "interpolate"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -134,8 +134,32 @@ class Latch:
 
 
 @dataclass(frozen=True)
+class ClockGate:
+    """What makes a cell an integrated clock gate: ``output`` is ``clock`` in the periods that it lets pass."""
+
+    kind: str
+    """``clock_gating_integrated_cell`` of the file, such as ``"latch_posedge_precontrol"``."""
+    clock: str
+    """Name of a pin, as all that follows."""
+    enable: str
+    test: str | None
+    """Lets the clock pass as ``enable`` does; ``None`` if there is none."""
+    output: str
+
+    @property
+    def latched(self) -> bool:
+        """Whether it is for the rising edge and has a latch, and no pin to observe: what synthesis uses."""
+        return self.kind in ("latch_posedge", "latch_posedge_precontrol", "latch_posedge_postcontrol")
+
+    @property
+    def passes(self) -> str:
+        """What must be 1 before a rising edge to let it pass, of a gate for the rising edge."""
+        return self.enable if self.test is None else f"{self.enable} | {self.test}"
+
+
+@dataclass(frozen=True)
 class Cell:
-    """One cell; ``ff`` and ``latch`` are ``None`` in combinational cells."""
+    """One cell; ``ff``, ``latch`` and ``clock_gate`` are ``None`` in combinational cells."""
 
     name: str
     area: float
@@ -147,6 +171,7 @@ class Cell:
     latch: Latch | None
     dont_use: bool
     """Synthesis must not choose it: by the file, or by our table of named libraries."""
+    clock_gate: ClockGate | None = None
 
     @property
     def inputs(self) -> tuple[Pin, ...]:

@@ -48,8 +48,8 @@ def _smallest_flip_flops(library: Library) -> set[str]:
 
 
 def is_mappable(cell: Cell) -> bool:
-    """Whether synthesis may use the cell: a gate or a flip-flop whose outputs all have functions."""
-    usable = not cell.dont_use and cell.latch is None and bool(cell.outputs)
+    """Whether synthesis may use the cell for logic: a gate or a flip-flop whose outputs all have functions."""
+    usable = not cell.dont_use and cell.latch is None and cell.clock_gate is None and bool(cell.outputs)
     return usable and all(pin.function for pin in cell.outputs)
 
 

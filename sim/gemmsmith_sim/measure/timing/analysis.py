@@ -28,7 +28,8 @@ def static_timing(
 ) -> TimingResult:
     """The longest paths of a mapped netlist, by delay and transition tables (NLDM), rise and fall apart.
 
-    A net has the capacitance of its pins and no wire; the clock is ideal and reaches all flip-flops at once. Of the
+    A net has the capacitance of its pins and no wire; the clock is ideal and reaches all flip-flops and clock gates at
+    once, those behind a gate too. The enable of a clock gate is an end like the data of a flip-flop. Of the
     transition times that reach a net the longest counts, of arcs with conditions (``when``) the slowest. False paths
     are not known. Reset and preset of flip-flops are not followed: neither to their outputs nor as checks.
 
@@ -46,7 +47,7 @@ def static_timing(
     ------
     ValueError
         If the netlist has cells that are not in the library, latches or three-state cells, a combinational loop, no
-        path at all, or flip-flops that are not all on one edge of one input port.
+        path at all, or flip-flops that are not all on one edge of one input port, straight or behind one clock gate.
     """
     around = boundary(library)
     slew = around.input_slew_ps if input_slew is None else input_slew
@@ -76,15 +77,15 @@ class _End:
     net: int
     edge: int
     flip_flop: int = -1
-    """Index of the instance; -1 at a port."""
+    """Index of the instance, a clock gate also; -1 at a port."""
     pin: str = ""
     setup: float = 0.0
     """With the clock's uncertainty."""
 
 
 def _registers(graph: Graph, times: Times, slew: float, uncertainty: float) -> Iterator[_End]:
-    """The latest arrival at each pin of each kind of flip-flop."""
-    for members in graph.flip_flops.values():
+    """The latest arrival at each pin of each kind of flip-flop and clock gate."""
+    for members in (*graph.flip_flops.values(), *graph.clock_gates.values()):
         cell = graph.instances[members[0]].cell
         for pin in cell.inputs:
             fed = [member for member in members if pin.name in graph.instances[member].nets]

@@ -1,4 +1,4 @@
-"""A mapped netlist as a graph: nets with loads, gates in the order in which they settle, flip-flops."""
+"""A mapped netlist as a graph: nets with loads, gates in the order in which they settle, flip-flops, clocks."""
 
 import json
 from collections import defaultdict
@@ -27,19 +27,20 @@ class Instance:
 
 @dataclass(frozen=True)
 class Graph:
-    """``gates`` and ``flip_flops`` are indices of ``instances``."""
+    """``levels``, ``flip_flops`` and ``clock_gates`` have indices of ``instances``."""
 
     module: FlatModule
     instances: list[Instance]
     levels: list[dict[str, list[int]]]
     """Gates by name of their cell, level by level; inputs of a level come from the levels before."""
     flip_flops: dict[str, list[int]]
-    """By name of their cell."""
+    """By name of their cell; likewise ``clock_gates``."""
+    clock_gates: dict[str, list[int]]
     inputs: list[int]
     """Nets of input ports, the clock left out; then of output ports."""
     outputs: list[int]
-    clock: int | None
-    """Net that clocks all flip-flops."""
+    clocks: list[int]
+    """Net of the clock, then those behind clock gates; empty without flip-flops."""
     clock_port: str | None
     loads: Floats
     """fF by net and edge: input pins, and the load of output ports. No wires."""
@@ -63,14 +64,17 @@ def read_graph(netlist: Path, library: Library, output_load: float) -> Graph:
         pins = {pin: net(bits[0]) for pin, bits in content["connections"].items() if bits and isinstance(bits[0], int)}
         instances.append(Instance(name, library.cell(content["type"]), pins))
     flip_flops: dict[str, list[int]] = defaultdict(list)
+    clock_gates: dict[str, list[int]] = defaultdict(list)
     gates = []
     for index, instance in enumerate(instances):
         _check(instance)
         if instance.cell.ff:
             flip_flops[instance.cell.name].append(index)
+        elif instance.cell.clock_gate:
+            clock_gates[instance.cell.name].append(index)
         else:
             gates.append(index)
-    clock = _clock([instances[index] for members in flip_flops.values() for index in members])
+    clock, gated = _clocks(instances)
     loads = np.zeros((len(numbers), 2))
     for instance in instances:
         for pin in instance.cell.inputs:
@@ -78,16 +82,17 @@ def read_graph(netlist: Path, library: Library, output_load: float) -> Graph:
                 loads[instance.nets[pin.name]] += (pin.capacitance_rise_ff, pin.capacitance_fall_ff)
     np.add.at(loads, ports["output"], output_load)
     if clock is not None and clock not in ports["input"]:
-        raise ValueError(f"{netlist}: the clock must be an input port, not a gated or divided clock")
+        raise ValueError(f"{netlist}: the clock must be an input port, or gated from one by a clock gate")
     names = {net(bit): name for name, port in top["ports"].items() for bit in port["bits"] if isinstance(bit, int)}
     return Graph(
         module=module,
         instances=instances,
         levels=_levels(instances, gates),
         flip_flops=dict(flip_flops),
+        clock_gates=dict(clock_gates),
         inputs=[bit for bit in ports["input"] if bit != clock],
         outputs=ports["output"],
-        clock=clock,
+        clocks=[] if clock is None else [clock, *gated],
         clock_port=None if clock is None else names[clock],
         loads=loads,
     )
@@ -106,20 +111,25 @@ def _top(netlist: Path) -> dict[str, Any]:
 
 def _check(instance: Instance) -> None:
     cell = instance.cell
+    if cell.clock_gate and cell.clock_gate.latched:
+        return
     if cell.latch or any(pin.function is None for pin in cell.outputs):
         raise ValueError(f"timing is of gates and flip-flops only; {instance.name} is a {cell.name}")
 
 
-def _clock(flip_flops: Iterable[Instance]) -> int | None:
-    """The net that clocks all of them, on the same edge."""
-    clocks = {}
-    for instance in flip_flops:
-        expression = instance.cell.ff.clocked_on if instance.cell.ff else ""
-        pin = next(pin.name for pin in instance.cell.inputs if pin.clock)
-        clocks[instance.nets.get(pin), "!" in expression or "'" in expression] = instance.name
+def _clocks(instances: Iterable[Instance]) -> tuple[int | None, list[int]]:
+    """The net that clocks all flip-flops and clock gates on the same edge, and the nets that the gates clock."""
+    gates = [(instance, instance.cell.clock_gate) for instance in instances if instance.cell.clock_gate]
+    gated = {instance.nets.get(gate.output): instance.nets.get(gate.clock) for instance, gate in gates}
+    clocks = {(instance.nets.get(gate.clock), False): instance.name for instance, gate in gates}
+    for instance in instances:
+        if instance.cell.ff:
+            expression = instance.cell.ff.clocked_on
+            net = instance.nets.get(next(pin.name for pin in instance.cell.inputs if pin.clock))
+            clocks[gated.get(net, net), "!" in expression or "'" in expression] = instance.name
     if len(clocks) > 1:
         raise ValueError(f"flip-flops must have one clock and edge; {' and '.join(list(clocks.values())[:2])} differ")
-    return next((net for net, _ in clocks), None)
+    return next((net for net, _ in clocks), None), [net for net in gated if net is not None]
 
 
 def _levels(instances: list[Instance], gates: list[int]) -> list[dict[str, list[int]]]:

@@ -37,7 +37,7 @@ class Times:
         self.arrivals = np.full((2, nets, 2), -np.inf)
         self.slews = np.zeros((nets, 2))
         self.drivers = np.full(nets, -1)
-        for origin, starts in ((REG, [] if graph.clock is None else [graph.clock]), (IN, graph.inputs)):
+        for origin, starts in ((REG, graph.clocks), (IN, graph.inputs)):
             self.arrivals[origin, starts] = 0
             self.slews[starts] = input_slew
         for members in graph.flip_flops.values():

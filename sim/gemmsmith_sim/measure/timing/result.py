@@ -7,7 +7,7 @@ from typing import Any
 __all__ = ["KINDS", "TimingPath", "TimingResult", "TimingStep"]
 
 KINDS = ("reg-to-reg", "in-to-reg", "reg-to-out", "in-to-out")
-"""Where paths begin and end; "reg" is a flip-flop, "in" and "out" are ports."""
+"""Where paths begin and end; "reg" is a flip-flop (or, as an end, a clock gate), "in" and "out" are ports."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ __all__ = ["Group", "front", "groups", "target_title"]
 
 _VARIANTS = {
     "dsp": "DSP blocks allowed", "no-dsp": "no DSP blocks", "area": "mapped for area", "speed": "mapped for speed",
+    "area-gated": "mapped for area, gated clocks", "speed-gated": "mapped for speed, gated clocks",
 }
 _LEVELS = {"pe": "processing element", "coprocessor": "co-processor"}
 
