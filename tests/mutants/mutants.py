@@ -52,6 +52,12 @@ MUTANTS = (
            "tests/sim/search/test_search_adapt.py::test_both_rungs_of_equal_cost_are_tried_and_the_better_one_taken"),
     Mutant("feedback-to-the-other-side", "sim/gemmsmith_sim/quantise/powers.py", "left[:, column + 1:] -=",
            "left[:, column + 1:] +=", "tests/sim/quantise/test_quantise_powers.py::test_feedback_keeps_outputs_closer"),
+    Mutant("evaluations-of-all-quantisers-are-one", "sim/gemmsmith_sim/search/evaluate.py",
+           'f"by {quantiser or NEAREST} {read}"', '"by"',
+           "tests/sim/search/test_search_tune.py::test_quantisers_are_told_apart_and_kept"),
+    Mutant("held-out-pictures-by-another-quantiser", "sim/gemmsmith_sim/perception/tune.py",
+           "GoldenLinear(best.precisions, quantise)", "GoldenLinear(best.precisions)",
+           "tests/sim/perception/test_perception_tune.py::test_what_is_tuned_is_of_the_quantiser"),
     # Shares of a core in an array, and the pace of its blocks.
     Mutant("column-edges-shared-by-columns", "sim/gemmsmith_sim/measure/suites/share.py",
            'per_core["column_edge"] /= rows', 'per_core["column_edge"] /= cols',
