@@ -58,6 +58,9 @@ MUTANTS = (
     Mutant("held-out-pictures-by-another-quantiser", "sim/gemmsmith_sim/perception/tune.py",
            "GoldenLinear(best.precisions, quantise)", "GoldenLinear(best.precisions)",
            "tests/sim/perception/test_perception_tune.py::test_what_is_tuned_is_of_the_quantiser"),
+    Mutant("codes-measured-as-numbers", "sim/gemmsmith_sim/measure/error.py",
+           "golden.output_values(golden.matmul(a, w))", "golden.matmul(a, w).astype(np.float64)",
+           "tests/sim/measure/test_measure_error.py::test_outputs_that_are_codes_count_as_numbers"),
     # Shares of a core in an array, and the pace of its blocks.
     Mutant("column-edges-shared-by-columns", "sim/gemmsmith_sim/measure/suites/share.py",
            'per_core["column_edge"] /= rows', 'per_core["column_edge"] /= cols',
