@@ -58,10 +58,11 @@ def command(
         product, details = _on_rtl(config, *encoded, check=check is not False)
     else:
         product, details = _on_golden(*encoded), {}
-    save_matrix(output, product.astype("float32"))
+    values = _values(encoded[0], product)
+    save_matrix(output, values.astype("float32"))
     m, n, k = len(left), len(right), left.shape[1]
     report = {"scheme": parsed.name, "backend": backend.value, "m": m, "n": n, "k": k, "output": str(output),
-              "relative_error": _relative_error(product, left, right), "seconds": round(time.monotonic() - start, 3),
+              "relative_error": _relative_error(values, left, right), "seconds": round(time.monotonic() - start, 3),
               **details}
     if as_json:
         print_json(report)
@@ -84,6 +85,13 @@ def _on_golden(a: Any, w: Any) -> Any:
 
     with working(f"multiplying {a.shape[0]} × {w.shape[0]} × {a.shape[1]}"):
         return for_scheme(a.scheme).matmul(a, w)
+
+
+def _values(a: Any, product: Any) -> Any:
+    """What the outputs mean, which may be codes."""
+    from gemmsmith_sim.golden import for_scheme
+
+    return for_scheme(a.scheme).output_values(product)
 
 
 def _on_rtl(config: BuildConfig, a: Any, w: Any, *, check: bool) -> tuple[Any, dict[str, Any]]:
@@ -118,13 +126,13 @@ def _compare(product: Any, golden: Any) -> int:
     return int(due.size)
 
 
-def _relative_error(product: Any, a: Any, w: Any) -> float | None:
+def _relative_error(values: Any, a: Any, w: Any) -> float | None:
     """‖O − A·Wᵀ‖ / ‖A·Wᵀ‖, against float64; None where O is not finite or A·Wᵀ is zero."""
     import numpy as np
 
     exact = a.astype(np.float64) @ w.astype(np.float64).T
     norm = np.linalg.norm(exact)
-    return float(np.linalg.norm(product - exact) / norm) if norm and np.isfinite(product).all() else None
+    return float(np.linalg.norm(values - exact) / norm) if norm and np.isfinite(values).all() else None
 
 
 def _show(report: dict[str, Any]) -> None:

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from gemmsmith.schemes import Scheme, parse
 from gemmsmith_cli.console import working
 from gemmsmith_cli.errors import InputError
-from gemmsmith_cli.options import Backend, QuantiserName, parse_choices
-from gemmsmith_sim.llm.checkpoint import CALIBRATION_TEXT, Checkpoint
-from gemmsmith_sim.llm.model import FloatLinear, LinearBackend, Llama
-from gemmsmith_sim.llm.perplexity import perplexity
-from gemmsmith_sim.llm.quantized import AnyQuantiser, GoldenLinear, SchemeOf, WeightOnlyLinear
-from gemmsmith_sim.llm.tokenizer import load_tokenizer
-from gemmsmith_sim.perception.measure import calibration_scenes, score
-from gemmsmith_sim.perception.network import Network, Trained
-from gemmsmith_sim.quantise import QUANTISERS, ErrorFeedback, Recorder
+from gemmsmith_cli.options import Backend, parse_choices
+from gemmsmith_sim.llm import calibrate
+from gemmsmith_sim.llm.checkpoint import Checkpoint
+from gemmsmith_sim.llm.model import FloatLinear, LinearBackend
+from gemmsmith_sim.llm.quantized import GoldenLinear, SchemeOf, WeightOnlyLinear
+from gemmsmith_sim.perception.measure import layer_moments
+from gemmsmith_sim.perception.network import Trained
+from gemmsmith_sim.quantise import AnyQuantiser, Moments, check_quantiser, make_quantiser
 from gemmsmith_sim.search.assignment import MODULES, Modules, PrecisionMap
-
-SERVES = {QuantiserName.CLIP: ("mixpe", "w4a8"), QuantiserName.TENSOR: ("xrnpe", "xrnpe-posit8"),
-          QuantiserName.FEEDBACK: ("xrnpe", "xrnpe-posit8")}
-"""Families of the quantisers that do not serve all, and an example."""
-CALIBRATION_TOKENS, CALIBRATION_PICTURES = 2048, 500
-"""Of the built-in text, or the pictures of a search, read for the quantiser ``feedback``."""
 
 
 def split_arguments(arguments: Sequence[str] | None) -> tuple[Path | None, dict[str, str]]:
@@ -39,6 +29,12 @@ def split_arguments(arguments: Sequence[str] | None) -> tuple[Path | None, dict[
     return model, parse_choices(rest)
 
 
+def check_unpacked(model: Checkpoint | Trained, quantiser: str | None) -> None:
+    """Raise ``InputError`` if a quantiser was named for weights that are codes already."""
+    if quantiser and isinstance(model, Checkpoint) and model.config.quantization_config:
+        raise InputError(f"{model.folder}: is quantised already; it takes no quantiser, such as {quantiser}")
+
+
 @dataclass(frozen=True)
 class Arithmetic:
     """What a user asked the linear layers to be computed with.
@@ -46,22 +42,22 @@ class Arithmetic:
     Parameters
     ----------
     backend: what computes. scheme: its name, if one holds for all layers. precisions: a scheme per module instead.
-    choices: of the scheme or the build. quantiser: of float weights, if one was named. Neither scheme nor precisions:
-        floats.
+    choices: of the scheme or the build. quantiser: of float weights, if one was named, here or in the file of the
+        precisions. Neither scheme nor precisions: floats.
     """
 
     backend: Backend
     scheme: str | None
     precisions: PrecisionMap | None
     choices: dict[str, str]
-    quantiser: QuantiserName | None = None
+    quantiser: str | None = None
 
     @classmethod
     def chosen(cls, backend: Backend | None, scheme: str | None, precision: Path | None, choices: dict[str, str],
-               quantiser: QuantiserName | None = None, modules: Modules = MODULES) -> Arithmetic:
+               quantiser: str | None = None, modules: Modules = MODULES) -> Arithmetic:
         """From options, for a model with ``modules``.
 
-        Raises ``InputError`` where they do not fit each other, ``PrecisionError`` for a bad file.
+        Raises ``ValueError`` where they do not fit each other, ``PrecisionError`` for a bad file.
         """
         if scheme and precision:
             raise InputError(f"--scheme {scheme} and --precision exclude each other: the file names the scheme")
@@ -75,10 +71,12 @@ class Arithmetic:
             raise InputError(f"{what} has no choice {next(iter(choices))!r}")
         precisions = PrecisionMap.load(precision, modules) if precision else None
         base = precisions.base if precisions else parse(scheme) if scheme else None
-        if quantiser in SERVES and (base is None or base.family != SERVES[quantiser][0]):
-            family, like = SERVES[quantiser]
-            raise InputError(f"--quantiser {quantiser.value} serves the {family} schemes ({like} …), not "
-                             f"{base.short if base else 'other backends'}")
+        if quantiser is not None:
+            if base is None:
+                raise InputError(f"the {backend.value} backend takes no --quantiser {quantiser}")
+            check_quantiser(quantiser, base)
+        elif precisions:
+            quantiser = precisions.quantiser
         return cls(backend, scheme, precisions, choices, quantiser)
 
     @contextmanager
@@ -86,8 +84,7 @@ class Arithmetic:
         """What computes the matrix products of ``model``; a simulator is open meanwhile."""
         if self.precisions:
             self.precisions.check_model(model)
-        if self.quantiser and isinstance(model, Checkpoint) and model.config.quantization_config:
-            raise InputError(f"{model.folder}: is quantised already; it takes no --quantiser {self.quantiser.value}")
+        check_unpacked(model, self.quantiser)
         if self.backend is Backend.RTL:
             with self._rtl(self._quantiser(model)) as linear:
                 yield linear
@@ -99,7 +96,7 @@ class Arithmetic:
 
     def describe(self) -> dict[str, Any]:
         """For a report: backend and scheme, and the scheme of each module if they differ."""
-        named = {"quantiser": self.quantiser.value} if self.quantiser else {}
+        named = {"quantiser": self.quantiser} if self.quantiser else {}
         if self.precisions is None:
             return {"backend": self.backend.value, "scheme": self.scheme, **named}
         return {"backend": self.backend.value, "scheme": self.precisions.base.name, **named,
@@ -109,13 +106,14 @@ class Arithmetic:
         scheme = self.scheme
         if self.precisions:
             scheme = ", ".join(f"{module} {scheme.short}" for module, scheme in self.precisions.schemes.items())
-        return " ".join(filter(None, (self.backend.value, scheme, self.quantiser and self.quantiser.value)))
+        return " ".join(filter(None, (self.backend.value, scheme, self.quantiser)))
 
     def _quantiser(self, model: Checkpoint | Trained) -> AnyQuantiser:
-        if self.quantiser is QuantiserName.FEEDBACK:
+        def moments() -> Moments:
             with working("reading calibration data"):
-                return ErrorFeedback(_moments(model))
-        return QUANTISERS[(self.quantiser or QuantiserName.NEAREST).value]
+                return layer_moments(model) if isinstance(model, Trained) else calibrate.layer_moments(model)
+
+        return make_quantiser(self.quantiser, moments)
 
     def _scheme_of(self) -> Scheme | SchemeOf:
         return self.precisions or parse(self.scheme or "", **self.choices)
@@ -131,14 +129,3 @@ class Arithmetic:
             config = resolve_rtl(self.precisions.base.name, {**self.precisions.build_choices, **self.choices})
         with open_rtl(config) as (driver, _):
             yield RtlLinear(driver, self.precisions, quantiser)
-
-
-def _moments(model: Checkpoint | Trained) -> Mapping[str, NDArray[np.float64]]:
-    """Of each layer's inputs, on calibration data."""
-    recorder = Recorder()
-    if isinstance(model, Trained):
-        score(Network(model.parameters, recorder), calibration_scenes()[:CALIBRATION_PICTURES])
-    else:
-        ids = load_tokenizer(model).encode(CALIBRATION_TEXT.read_text())[:CALIBRATION_TOKENS + 1]
-        perplexity(Llama(model, recorder), ids, window=min(128, model.config.max_position_embeddings))
-    return recorder.moments

@@ -29,17 +29,8 @@ class Backend(StrEnum):
     RTL = "rtl"
 
 
-class QuantiserName(StrEnum):
-    """How float weights become codes."""
-
-    NEAREST = "nearest"
-    CLIP = "clip"
-    TENSOR = "tensor"
-    FEEDBACK = "feedback"
-
-
-QuantiserOption = Annotated[QuantiserName | None, typer.Option(
-    "--quantiser", show_default=False,
+QuantiserOption = Annotated[str | None, typer.Option(
+    "--quantiser", metavar="NAME", show_default=False,
     help="nearest (default): each row or group by itself; clip: ranges of least squared error (mixpe); tensor: one "
          "scale for all rows; feedback: rounding errors made up for, by calibration data (both xrnpe).")]
 

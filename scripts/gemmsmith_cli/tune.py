@@ -11,7 +11,7 @@ import typer
 from gemmsmith_cli import tune_shapes
 from gemmsmith_cli.console import print_json, working
 from gemmsmith_cli.errors import InputError
-from gemmsmith_cli.options import Json, example
+from gemmsmith_cli.options import Json, QuantiserOption, example
 from gemmsmith_cli.run import ModelAndChoices
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def command(
     arguments: ModelAndChoices = None,
     scheme: Annotated[str, typer.Option(help="Family, or scheme, whose precisions are searched.")] = "anda",
     loss: Annotated[str, typer.Option(help="Loss of accuracy (1 / perplexity) that is allowed, as 1% or 0.01.")] = "1%",
+    quantiser: QuantiserOption = None,
     iterations: Annotated[int, typer.Option(min=1, help="Evaluations of the search, at most.")] = 32,
     text: Annotated[Path | None, typer.Option(help="Text of the search (default: of the built-in model).",
                                               show_default=False)] = None,
@@ -59,7 +60,7 @@ def command(
     pictures that are right; perceive and build take the result.
     """
     from gemmsmith_cli.files import check_output
-    from gemmsmith_cli.models import split_arguments
+    from gemmsmith_cli.models import check_unpacked, split_arguments
     from gemmsmith_sim.cache import atomic_write
     from gemmsmith_sim.llm import checkpoint
     from gemmsmith_sim.search import tune
@@ -69,10 +70,12 @@ def command(
     check_output(output)
     if str(model_path) == tune_shapes.NAME:
         _refuse({"--text": text, "--heldout": heldout, "--tokens": tokens, "--window": window, "--workers": workers})
-        tune_shapes.run(parsed, loss=allowed, iterations=iterations, output=output, as_json=as_json)
+        tune_shapes.run(parsed, loss=allowed, iterations=iterations, quantiser=quantiser,
+                        output=output, as_json=as_json)
         return
     loaded = checkpoint.load(model_path)
-    calibration, final = _texts(loaded, text, heldout, tokens or TOKENS)
+    check_unpacked(loaded, quantiser)
+    calibration, final = _texts(loaded, text, heldout, tokens or TOKENS, quantiser)
     window = window or min(128, loaded.config.max_position_embeddings)
     for name, ids in (("the text of the search", calibration), ("the held-out text", final)):
         if len(ids) <= window:
@@ -80,7 +83,7 @@ def command(
     start = time.monotonic()
     with working(f"searching precisions of {loaded.folder.name}") as reporter:
         tuned = tune(loaded, parsed, loss=allowed, calibration=calibration, heldout=final, iterations=iterations,
-                     window=window, workers=workers, progress=reporter.update)
+                     window=window, workers=workers, quantiser=quantiser, progress=reporter.update)
     atomic_write(output, tuned.precisions.to_json())
     report = _report(tuned, model=str(loaded.folder), loss=allowed, window=window, output=str(output),
                      seconds=round(time.monotonic() - start, 3))
@@ -115,10 +118,16 @@ def _fraction(text: str) -> float:
     return value
 
 
-def _texts(model: Checkpoint, text: Path | None, heldout: Path | None, tokens: int) -> tuple[list[int], list[int]]:
-    """Tokens of the search and of the final figures, which do not overlap in one file."""
+def _texts(model: Checkpoint, text: Path | None, heldout: Path | None, tokens: int,
+           quantiser: str | None) -> tuple[list[int], list[int]]:
+    """Tokens of the search and of the final figures, which do not overlap in one file.
+
+    Of the built-in text, the search leaves out what ``feedback`` reads.
+    """
+    from gemmsmith_sim.llm import calibrate
     from gemmsmith_sim.llm.checkpoint import CALIBRATION_TEXT, HELDOUT_TEXT
     from gemmsmith_sim.llm.tokenizer import load_tokenizer
+    from gemmsmith_sim.quantise import FEEDBACK
 
     words = load_tokenizer(model)
 
@@ -126,7 +135,8 @@ def _texts(model: Checkpoint, text: Path | None, heldout: Path | None, tokens: i
         return words.encode(path.read_bytes().decode("utf-8", errors="surrogateescape"))
 
     if text is None:
-        return read(CALIBRATION_TEXT)[:tokens], read(heldout or HELDOUT_TEXT)
+        start = calibrate.TOKENS if quantiser == FEEDBACK else 0
+        return read(CALIBRATION_TEXT)[start:][:tokens], read(heldout or HELDOUT_TEXT)
     ids = read(text)
     if heldout is not None:
         return ids[:tokens], read(heldout)
@@ -139,7 +149,7 @@ def _report(tuned: Tuned, **more: Any) -> dict[str, Any]:
         return {"tokens": chosen.tokens, "perplexity": chosen.value, "reference_perplexity": reference.value}
 
     return {
-        **more, "scheme": tuned.precisions.base.name, "modules": dict(tuned.precisions.choices),
+        **more, **tune_shapes.scheme_of(tuned), "modules": dict(tuned.precisions.choices),
         "bit_operations_reduction": tuned.reduction, "exhausted": tuned.exhausted, "measured": tuned.measured,
         "calibration": pair(tuned.calibration, tuned.calibration_reference),
         "heldout": pair(tuned.heldout, tuned.heldout_reference),

@@ -17,7 +17,7 @@ NAME = "shapes"
 """The network in the place of a language model."""
 
 
-def run(scheme: Scheme, *, loss: float, iterations: int, output: Path, as_json: bool) -> None:
+def run(scheme: Scheme, *, loss: float, iterations: int, quantiser: str | None, output: Path, as_json: bool) -> None:
     """Searches, writes the precision file ``output``, and shows what was found."""
     from gemmsmith_sim.cache import atomic_write
     from gemmsmith_sim.perception import load
@@ -25,7 +25,7 @@ def run(scheme: Scheme, *, loss: float, iterations: int, output: Path, as_json: 
 
     start = time.monotonic()
     with working(f"searching precisions of {NAME}") as reporter:
-        tuned = tune(load(), scheme, loss=loss, iterations=iterations, progress=reporter.update)
+        tuned = tune(load(), scheme, loss=loss, iterations=iterations, quantiser=quantiser, progress=reporter.update)
     atomic_write(output, tuned.precisions.to_json())
     if as_json:
         print_json(_report(tuned, model=NAME, loss=loss, output=str(output),
@@ -53,10 +53,17 @@ def show_trials(measures: tuple[str, str], trials: Sequence[tuple[Sequence[str],
 
 def show_assignment(output: Path | str, tuned: Any) -> None:
     """What the file holds, and what it saves; ``tuned`` is of a language model or of the image network."""
-    schemes = tuned.precisions.schemes
-    print(f"{output}: " + ", ".join(f"{module} {scheme.short}" for module, scheme in schemes.items()))
+    schemes, quantiser = tuned.precisions.schemes, tuned.precisions.quantiser
+    print(f"{output}: " + ", ".join(f"{module} {scheme.short}" for module, scheme in schemes.items())
+          + (f"; quantiser {quantiser}" if quantiser else ""))
     print(f"  bit operations: 1 / {tuned.reduction:.3f} of those of the reference: FP16 activations and the weights of "
           f"{tuned.precisions.base.ladder()[-1].short}")
+
+
+def scheme_of(tuned: Any) -> dict[str, str]:
+    """For a report: the base, and the quantiser if one was named; ``tuned`` as for ``show_assignment``."""
+    quantiser = tuned.precisions.quantiser
+    return {"scheme": tuned.precisions.base.name, **({"quantiser": quantiser} if quantiser else {})}
 
 
 def _report(tuned: Tuned, **more: Any) -> dict[str, Any]:
@@ -69,7 +76,7 @@ def _report(tuned: Tuned, **more: Any) -> dict[str, Any]:
                  "bit_operations": step.bit_operations, measure: step.accuracy, "accepted": step.accepted}
                 for step in trials]
 
-    return {**more, "scheme": tuned.precisions.base.name, "modules": dict(tuned.precisions.choices),
+    return {**more, **scheme_of(tuned), "modules": dict(tuned.precisions.choices),
             "bit_operations_reduction": tuned.reduction, "exhausted": tuned.adapted.exhausted,
             "calibration": pair(tuned.calibration, tuned.calibration_reference),
             "heldout": pair(tuned.heldout, tuned.heldout_reference),

@@ -14,7 +14,8 @@ from gemmsmith_sim.golden import for_scheme
 
 def golden(scheme, a, w):
     model = for_scheme(scheme)
-    return model.matmul(model.encode_activations(a), model.encode_weights(w)).astype(np.float32)
+    product = model.matmul(model.encode_activations(a), model.encode_weights(w))
+    return model.output_values(product).astype(np.float32)
 
 
 @pytest.mark.parametrize("name", ["fp16", "int8", "anda-m6"])
@@ -33,7 +34,8 @@ def test_quantize(run, folder, name, role):
     assert run("quantize", name, "w.npy", "--as", role, "-o", "x.npz").code == 0
 
 
-@pytest.mark.parametrize("choices", [("fp16",), ("int8", "out=fp16"), ("anda-m6", "weight_group=64", "rows=2")])
+@pytest.mark.parametrize("choices", [("fp16",), ("int8", "out=fp16"), ("anda-m6", "weight_group=64", "rows=2"),
+                                     ("xrnpe-posit8", "out=posit16")])
 def test_matmul_on_golden(run, folder, choices):
     name, *rest = choices
     report = json.loads(run("matmul", name, "a.npy", "w.npy", *rest, "-o", "o.npy", "--json").out)

@@ -47,6 +47,31 @@ def test_schemes_quantisers_and_files(run, folder, mixed):
     assert "golden conv1 xrnpe-fp4, conv2 xrnpe-posit8" in run(*line[:-1], "--precision", mixed).out
 
 
+def test_a_file_says_its_quantiser_and_the_option_another(run, folder):
+    (folder / "q.json").write_text(PrecisionMap(XrNpe(), MIXED, modules=MODULES, quantiser="feedback").to_json())
+    line = ("perceive", "--pictures", 40, "--json", "--precision", "q.json")
+    told, again, other = (json.loads(run(*line, *more).out)
+                          for more in ((), ("--quantiser", "feedback"), ("--quantiser", "nearest")))
+    assert (told["quantiser"], told["nats"]) == ("feedback", again["nats"])
+    assert other["quantiser"] == "nearest"
+    assert other["nats"] != told["nats"]
+    assert run("build", "--precision", "q.json", "level=core", "-o", "b").code == 0
+
+
+def test_shapes_are_perceived_as_they_were_tuned(run, folder, monkeypatch):
+    monkeypatch.setattr(measure, "CALIBRATION", 30)
+    monkeypatch.setattr(measure, "HELDOUT", 20)
+    line = ("tune", "shapes", "--scheme", "xrnpe", "--loss", "20%", "--iterations", 8, "--quantiser", "feedback", "-o",
+            "p.json")
+    assert "p.json: conv1 xrnpe-" in (out := run(*line).out)
+    assert "; quantiser feedback" in out
+    report = json.loads(run(*line, "--json").out)
+    assert report["quantiser"] == json.loads((folder / "p.json").read_text())["quantiser"] == "feedback"
+    again = json.loads(run("perceive", "--precision", "p.json", "--json").out)
+    assert again["quantiser"] == "feedback"
+    assert (again["accuracy"], again["nats"]) == (report["heldout"]["accuracy"], report["heldout"]["nats"])
+
+
 def test_on_rtl(run, folder, mixed):
     build = "rows=2", "cols=4", "axi_data_width=64", "buffer_k=64"
     line = ("perceive", "--precision", mixed, "--pictures", 1, "--json")
@@ -84,11 +109,15 @@ def test_tune_shapes(run, folder, monkeypatch):
     (("perceive", "--precision", "other.json"), "is not the model that the precisions were chosen for"),
     (("run", "--precision", "mixed.json"), "modules must be qkv, o, u, d, not conv1"),
     (("perceive", "--scheme", "int8", "--quantiser", "tensor"),
-     "--quantiser tensor serves the xrnpe schemes (xrnpe-posit8 …), not int8"),
+     "quantiser tensor serves the xrnpe schemes (xrnpe-posit8 …), not int8"),
     (("perceive", "--scheme", "xrnpe-fp4", "--quantiser", "clip"), "clip serves the mixpe schemes"),
+    (("perceive", "--scheme", "xrnpe-fp4", "--quantiser", "median"), "called 'median'; there are nearest"),
+    (("perceive", "--precision", "median.json"), "median.json: no quantiser is called 'median'"),
+    (("tune", "shapes", "--quantiser", "feedback"), "feedback serves the xrnpe schemes (xrnpe-posit8 …), not anda"),
     (("tune", "shapes", "--text", "a.npy"), "takes no --text"), (("tune", "shapes", "--workers", "2"), "no --workers"),
     (("tune", "shapes", "--scheme", "int8"), "one precision only")])
 def test_refused(refused, folder, mixed, arguments, says):
     (folder / "llama.json").write_text(PrecisionMap(Anda(), {name: {} for name in ("qkv", "o", "u", "d")}).to_json())
     (folder / "other.json").write_text(PrecisionMap(XrNpe(), MIXED, "0" * 64, modules=MODULES).to_json())
+    (folder / "median.json").write_text(json.dumps({"quantiser": "median", **json.loads((folder / mixed).read_text())}))
     assert says in refused(*arguments)

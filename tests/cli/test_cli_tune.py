@@ -5,6 +5,7 @@ import json
 import pytest
 
 from gemmsmith.schemes import Anda
+from gemmsmith_sim.llm.checkpoint import CALIBRATION_TEXT
 from gemmsmith_sim.search import PrecisionMap
 from oracle import llama2c
 
@@ -47,6 +48,20 @@ def test_tune(run, model, folder, monkeypatch):
     assert again["modules"]["d"] == Anda(m=written["modules"]["d"]["m"]).name
 
 
+def test_a_model_runs_with_the_quantiser_that_it_was_tuned_with(run, model, folder, monkeypatch):
+    monkeypatch.setenv("GEMMSMITH_CACHE", str(folder / "cache"))
+    line = ("tune", model, "--scheme", "xrnpe", "--tokens", 200, "--heldout", "text.txt", "--loss", "90%", "--workers",
+            1, "--iterations", 6, "-o", "p.json", "--json")
+    reports = [json.loads(run(*line, *more).out) for more in ((), ("--quantiser", "feedback"))]
+    assert [report.get("quantiser") for report in reports] == [None, "feedback"]
+    assert reports[1]["measured"] == len(reports[1]["alternatives"] + reports[1]["trace"]) + 3
+    assert json.loads((folder / "p.json").read_text())["quantiser"] == "feedback"
+    report = json.loads(run("perplexity", model, "--precision", "p.json", "--text", "text.txt", "--json").out)
+    assert report["quantiser"] == "feedback"
+    assert report["perplexity"] == pytest.approx(reports[1]["heldout"]["perplexity"], rel=1e-5)
+    assert report["perplexity"] != pytest.approx(reports[0]["heldout"]["perplexity"], rel=1e-5)
+
+
 def test_perplexity_with_a_precision_file(run, model, mixed):
     def measure(*more):
         return json.loads(run("perplexity", model, "--text", "text.txt", "--json", *more).out)["perplexity"]
@@ -83,6 +98,9 @@ def test_build_takes_the_greatest_length(run, mixed, folder):
     (("tune", "--loss", "much"), "--loss must be a share"), (("tune", "--loss", "100%"), "below 100%"),
     (("tune", "--scheme", "int8"), "one precision only"), (("tune", "--scheme", "posit"), "no scheme"),
     (("tune", "-o", "no/p.json"), "no/p.json"), (("tune", "--text", "none.txt"), "none.txt"),
+    (("tune", "--quantiser", "tensor"), "quantiser tensor serves the xrnpe schemes (xrnpe-posit8 …), not anda-m6"),
+    (("tune", "--scheme", "xrnpe", "--quantiser", "feedback", "--heldout", str(CALIBRATION_TEXT)),
+     "the held-out text holds text that the quantiser feedback reads"),
     (("tune", "frob=1"), "no choice 'frob'"), (("tune", "--tokens", "9"), "a window of 128 needs 129"),
     (("convert", "a.npy", "-o", "out"), "a.npy: "), (("convert", "none.bin", "-o", "out"), "none.bin: cannot be read")])
 def test_refused(refused, mixed, arguments, says):

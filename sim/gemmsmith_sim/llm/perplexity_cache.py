@@ -16,7 +16,7 @@ from gemmsmith_sim.llm.perplexity import Perplexity
 __all__ = ["cached_perplexity"]
 
 _COMPUTING = ("gemmsmith_sim.golden", "gemmsmith_sim.quantise", *(f"gemmsmith_sim.llm.{name}" for name in (
-    "checkpoint", "config", "model", "perplexity", "quantized", "safetensors_file")))
+    "calibrate", "checkpoint", "config", "model", "perplexity", "quantized", "safetensors_file")))
 """What computes the result."""
 
 

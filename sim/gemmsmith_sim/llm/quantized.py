@@ -17,15 +17,13 @@ from gemmsmith.schemes import Fp16, Scheme
 from gemmsmith_sim.driver import Driver, Placed
 from gemmsmith_sim.golden import Encoded, EncodeError, for_scheme
 from gemmsmith_sim.llm.checkpoint import Weight
-from gemmsmith_sim.quantise import ErrorFeedback, PackedWeight, Quantiser, round_to_nearest
+from gemmsmith_sim.quantise import AnyQuantiser, ErrorFeedback, PackedWeight, round_to_nearest
 
 __all__ = ["GoldenLinear", "RtlLinear", "SchemeOf", "WeightOnlyLinear"]
 
 Floats = NDArray[np.float32]
 SchemeOf = Callable[[str], Scheme]
 """The scheme of a layer, by the layer's name."""
-AnyQuantiser = Quantiser | ErrorFeedback
-"""Of weights alone, or with what each layer has seen."""
 
 
 class GoldenLinear:

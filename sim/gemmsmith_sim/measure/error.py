@@ -89,7 +89,7 @@ def _measure(scheme: Scheme, tensor: Recorded) -> _Layer:
         raise EncodeError(f"{tensor.layer}: {error}") from error
     exact = tensor.activations.astype(np.float64) @ tensor.weights.astype(np.float64).T
     decoded = a.values @ w.values.T
-    output = golden.matmul(a, w).astype(np.float64)
+    output = golden.output_values(golden.matmul(a, w))
     scale = float(np.sqrt(np.mean(exact**2)))
     if scale == 0:
         raise ValueError(f"{tensor.layer}: all exact outputs are zero, so no error is relative to them")

@@ -7,15 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gemmsmith_sim.perception.network import Network
+from gemmsmith_sim.perception.network import Network, Trained
 from gemmsmith_sim.perception.scenes import Scenes, make_scenes
+from gemmsmith_sim.quantise import Moments, Recorder
 
-__all__ = ["CALIBRATION", "HELDOUT", "Score", "calibration_scenes", "heldout_scenes", "score"]
+__all__ = ["CALIBRATION", "HELDOUT", "Score", "calibration_scenes", "feedback_scenes", "heldout_scenes",
+           "layer_moments", "score"]
 
 BATCH = 50
 """Pictures computed together."""
 CALIBRATION, HELDOUT = 2000, 2000
 """Pictures to choose precisions by, and those of the final figures; the network was trained on neither."""
+FEEDBACK = 500
+"""Pictures that the quantiser ``feedback`` reads, which serve nothing else."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,18 @@ def heldout_scenes(count: int | None = None) -> Scenes:
     if count is not None and not 1 <= count <= HELDOUT:
         raise ValueError(f"pictures must be 1..{HELDOUT}, not {count!r}")
     return make_scenes(HELDOUT, seed=3)[:count]
+
+
+def feedback_scenes() -> Scenes:
+    """Pictures that the quantiser ``feedback`` reads."""
+    return make_scenes(FEEDBACK, seed=4)
+
+
+def layer_moments(model: Trained) -> Moments:
+    """Of all layers, in a float32 pass over ``feedback_scenes``."""
+    recorder = Recorder()
+    score(Network(model.parameters, recorder), feedback_scenes())
+    return recorder.moments
 
 
 def score(network: Network, scenes: Scenes, *, batch: int = BATCH,

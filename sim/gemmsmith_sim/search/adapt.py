@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from gemmsmith.schemes import Scheme
+from gemmsmith_sim.quantise import check_quantiser
 from gemmsmith_sim.search.assignment import Modules, PrecisionMap
 from gemmsmith_sim.search.bops import bit_operations
 from gemmsmith_sim.search.search import search
@@ -49,15 +50,18 @@ class Candidates:
     ----------
     scheme: whose ladder they are; its other choices hold for all modules.
     modules: of the model.
+    quantiser: name of what makes codes of float weights in all of them; None: ``nearest``.
 
-    Raises ``ValueError`` for a scheme without a ladder.
+    Raises ``ValueError`` for a scheme without a ladder, or that the quantiser does not serve.
     """
 
-    def __init__(self, scheme: Scheme, modules: Modules):
+    def __init__(self, scheme: Scheme, modules: Modules, quantiser: str | None = None):
         ladder = scheme.ladder()
         if not ladder:
             raise ValueError(f"{scheme.family} has one precision only; nothing can be chosen per module")
-        self.base, self.modules = scheme, modules
+        if quantiser is not None:
+            check_quantiser(quantiser, scheme)
+        self.base, self.modules, self.quantiser = scheme, modules, quantiser
         self.tiers = [tuple(rungs) for _, rungs in groupby(ladder, lambda rung: math.prod(rung.operand_bits))]
         """Cheapest first; the schemes of a tier cost the same."""
         base = dataclasses.asdict(scheme)
@@ -77,7 +81,7 @@ class Candidates:
     def assign(self, schemes: Mapping[str, Scheme]) -> PrecisionMap:
         """``schemes``, of each module, as a map that says what of the base each module changes."""
         return PrecisionMap(self.base, {module: {key: getattr(schemes[module], key) for key in self._varied}
-                                        for module in self.modules}, modules=self.modules)
+                                        for module in self.modules}, modules=self.modules, quantiser=self.quantiser)
 
 
 def adapt(candidates: Candidates, macs: Mapping[str, int], *, accuracy: Callable[[PrecisionMap], float], least: float,

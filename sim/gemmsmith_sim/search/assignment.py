@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
 
 from gemmsmith.schemes import Scheme, SchemeError, parse
+from gemmsmith_sim.quantise import check_quantiser
 
 __all__ = ["MODULES", "Modules", "PrecisionError", "PrecisionMap"]
 
@@ -52,6 +53,7 @@ class _File(BaseModel):
     schema_: Literal["gemmsmith.precision/1"] = Field(alias="schema")
     model: StrictStr | None = None
     scheme: StrictStr
+    quantiser: StrictStr | None = None
     modules: dict[str, dict[str, StrictInt | StrictStr]]
     tuning: dict[str, Any] = Field(default_factory=dict)
 
@@ -70,8 +72,10 @@ class PrecisionMap:
     model: digest of the model that it is meant for (such as ``Checkpoint.digest``); None: any.
     tuning: how it was found, for the reader; not interpreted.
     modules: of the model, and their layers.
+    quantiser: name of what makes codes of float weights; None: ``nearest``.
 
-    Raises ``SchemeError`` for a choice that the scheme does not have, ``ValueError`` for other modules.
+    Raises ``SchemeError`` for a choice that the scheme does not have, ``ValueError`` for other modules or a quantiser
+    that does not serve the scheme.
     """
 
     base: Scheme
@@ -79,10 +83,13 @@ class PrecisionMap:
     model: str | None = None
     tuning: Mapping[str, Any] = field(default_factory=dict)
     modules: Modules = field(default_factory=lambda: MODULES)
+    quantiser: str | None = None
 
     def __post_init__(self) -> None:
         if set(self.choices) != set(self.modules):
             raise ValueError(f"modules must be {', '.join(self.modules)}, not {', '.join(self.choices) or 'none'}")
+        if self.quantiser is not None:
+            check_quantiser(self.quantiser, self.base)
         object.__setattr__(self, "schemes", {
             module: self.base.replace(**self.choices[module]) for module in self.modules})
         object.__setattr__(self, "_of_layer", {
@@ -109,7 +116,8 @@ class PrecisionMap:
 
     def to_json(self) -> str:
         """Text of the file."""
-        return json.dumps({"schema": SCHEMA, "model": self.model, "scheme": self.base.name,
+        named = {} if self.quantiser is None else {"quantiser": self.quantiser}
+        return json.dumps({"schema": SCHEMA, "model": self.model, "scheme": self.base.name, **named,
                            "modules": {module: dict(self.choices[module]) for module in self.modules},
                            "tuning": dict(self.tuning)}, indent=2) + "\n"
 
@@ -122,7 +130,7 @@ class PrecisionMap:
         try:
             read = _File.model_validate_json(path.read_bytes())
             modules = {name: (name,) for name in read.modules} if modules is None else modules
-            return cls(parse(read.scheme), read.modules, read.model, read.tuning, modules)
+            return cls(parse(read.scheme), read.modules, read.model, read.tuning, modules, read.quantiser)
         except OSError as error:
             raise PrecisionError(f"{path}: cannot be read: {error.strerror}") from None
         except ValidationError as error:

@@ -13,15 +13,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from gemmsmith.schemes import Scheme
+from gemmsmith_sim.cache import digest
 from gemmsmith_sim.llm import checkpoint
+from gemmsmith_sim.llm.calibrate import feedback_tokens, layer_moments
 from gemmsmith_sim.llm.checkpoint import Checkpoint
 from gemmsmith_sim.llm.model import Llama
 from gemmsmith_sim.llm.perplexity import Perplexity, Windows
 from gemmsmith_sim.llm.perplexity_cache import cached_perplexity
 from gemmsmith_sim.llm.quantized import GoldenLinear, WeightOnlyLinear
+from gemmsmith_sim.quantise import FEEDBACK, NEAREST, Moments, make_quantiser
 from gemmsmith_sim.search.assignment import PrecisionMap
 from gemmsmith_sim.workers import local_executor
 
@@ -44,7 +48,7 @@ class Evaluator:
 
     def perplexity(self, text: str, precisions: PrecisionMap, *, full_activations: bool = False,
                    progress: Progress | None = None) -> Perplexity:
-        """Of the text called ``text``, with the layers' schemes from ``precisions``.
+        """Of the text called ``text``, with the layers' schemes and the quantiser from ``precisions``.
 
         Parameters
         ----------
@@ -65,9 +69,14 @@ class Evaluator:
             return self._windows[text].total(losses)
 
         names = ", ".join(f"{module} {scheme.name}" for module, scheme in precisions.schemes.items())
-        arithmetic = f"{'weights of' if full_activations else 'golden'} {names}"
+        arithmetic = f"{'weights of' if full_activations else 'golden'} {names} {self._by(precisions.quantiser)}"
         return cached_perplexity(self._model, self._texts[text], window=self._window, arithmetic=arithmetic,
                                  measure=measure)[0]
+
+    def _by(self, quantiser: str | None) -> str:
+        """Tells quantisers, and the data that they read, apart."""
+        read = digest(np.asarray(feedback_tokens(self._model), np.int64).tobytes()) if quantiser == FEEDBACK else ""
+        return f"by {quantiser or NEAREST} {read}"
 
 
 @contextmanager
@@ -90,13 +99,15 @@ class _Prepared:
     """The model as it was last used."""
 
     schemes: Mapping[str, Scheme]
+    quantiser: str | None
     full_activations: bool
     linear: GoldenLinear | WeightOnlyLinear
     model: Llama
 
     def serves(self, precisions: PrecisionMap, full_activations: bool) -> bool:
         """Whether the weights are those of ``precisions``."""
-        return self.full_activations == full_activations and all(
+        same = (self.quantiser, self.full_activations) == (precisions.quantiser, full_activations)
+        return same and all(
             scheme.shares_weights(self.schemes[module]) for module, scheme in precisions.schemes.items())
 
 
@@ -105,6 +116,7 @@ class _Process:
 
     model: Checkpoint
     windows: Mapping[str, Windows]
+    moments: Moments | None = None
     prepared: _Prepared | None = None
 
 
@@ -117,9 +129,17 @@ def _start(folder: Path, texts: Mapping[str, ArrayLike], window: int) -> None:
 def _loss(text: str, batch: int, precisions: PrecisionMap, full_activations: bool) -> float:
     prepared = _Process.prepared
     if prepared is None or not prepared.serves(precisions, full_activations):
-        linear = (WeightOnlyLinear if full_activations else GoldenLinear)(precisions)
-        prepared = _Prepared(precisions.schemes, full_activations, linear, Llama(_Process.model, linear))
+        quantiser = make_quantiser(precisions.quantiser, _moments)
+        linear = (WeightOnlyLinear if full_activations else GoldenLinear)(precisions, quantiser)
+        prepared = _Prepared(precisions.schemes, precisions.quantiser, full_activations, linear,
+                             Llama(_Process.model, linear))
         _Process.prepared = prepared
     if isinstance(prepared.linear, GoldenLinear):
         prepared.linear.scheme_of = precisions
     return _Process.windows[text].loss(prepared.model, batch)
+
+
+def _moments() -> Moments:
+    if _Process.moments is None:
+        _Process.moments = layer_moments(_Process.model)
+    return _Process.moments

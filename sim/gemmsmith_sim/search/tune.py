@@ -12,8 +12,10 @@ from numpy.typing import ArrayLike
 
 from gemmsmith.schemes import Scheme
 from gemmsmith_sim.cache import digest
+from gemmsmith_sim.llm.calibrate import feedback_tokens, overlap
 from gemmsmith_sim.llm.checkpoint import Checkpoint
 from gemmsmith_sim.llm.perplexity import Perplexity
+from gemmsmith_sim.quantise import FEEDBACK
 from gemmsmith_sim.search.adapt import Candidates, adapt
 from gemmsmith_sim.search.assignment import MODULES, PrecisionMap
 from gemmsmith_sim.search.bops import full_bit_operations, multiplications
@@ -68,7 +70,7 @@ class Tuned:
 
 
 def tune(model: Checkpoint, scheme: Scheme, *, loss: float, calibration: ArrayLike, heldout: ArrayLike,
-         iterations: int = 32, window: int = 128, workers: int | None = None,
+         iterations: int = 32, window: int = 128, workers: int | None = None, quantiser: str | None = None,
          progress: Callable[[float, float], None] | None = None) -> Tuned:
     """The assignment of ``scheme``'s ladder to modules with the fewest bit operations that the search finds.
 
@@ -84,21 +86,32 @@ def tune(model: Checkpoint, scheme: Scheme, *, loss: float, calibration: ArrayLi
     iterations: most evaluations of the search.
     window: tokens read from an empty context.
     workers: processes (default: one per processor).
+    quantiser: name of what makes codes of float weights, of the reference too; None: ``nearest``.
     progress: called with the share of the work done, and 1.
 
     Raises
     ------
-    ValueError: for a scheme without a ladder, a loss out of range, equal texts, or if no assignment that was tried is
-        accurate enough.
+    ValueError: for a scheme without a ladder or that the quantiser does not serve, a loss out of range, equal texts,
+        a text that ``feedback`` reads as well, or if no assignment that was tried is accurate enough.
     """
     if not 0 <= loss < 1:
         raise ValueError(f"loss must be at least 0 and below 1, not {loss!r}")
     if np.array_equal(calibration, heldout):
         raise ValueError("the text of the search and the held-out text must differ")
-    task = _Task(model, Candidates(scheme, MODULES), iterations, progress)
+    task = _Task(model, Candidates(scheme, MODULES, quantiser), iterations, progress)
     texts = {_CALIBRATION: calibration, _HELDOUT: heldout}
+    if quantiser == FEEDBACK:
+        _check_apart(model, texts)
     with evaluator(model, texts, window=window, workers=workers) as measure:
         return task.run(measure, texts, loss=loss, window=window)
+
+
+def _check_apart(model: Checkpoint, texts: Mapping[str, ArrayLike]) -> None:
+    read = feedback_tokens(model)
+    for name, ids in texts.items():
+        if overlap(read, np.asarray(ids).tolist()):
+            raise ValueError(f"the {name} text holds text that the quantiser {FEEDBACK} reads, the first {len(read)} "
+                             "tokens of the built-in calibration text; take another")
 
 
 class _Task:

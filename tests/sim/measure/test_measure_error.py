@@ -36,6 +36,14 @@ def test_arithmetic_alone():
     assert error.arithmetic == error.relative_rms == pytest.approx(2.0**-24)
 
 
+def test_outputs_that_are_codes_count_as_numbers():
+    """1 + 2⁻⁶ lies in the middle of 1 and 1 + 2⁻⁵, of Posit(8, 0); the code of 1 is even."""
+    tensors = [layer("sum", [[1.0, 2.0**-6]], [[1.0, 1.0]])]
+    error = numerical_error(parse("xrnpe-posit8", out="posit8"), tensors=tensors)
+    assert error.encoding == 0
+    assert error.relative_rms == pytest.approx(2.0**-6 / (1 + 2.0**-6))
+
+
 def test_order_of_schemes_on_real_tensors():
     errors = {name: numerical_error(parse(name), tensors=recorded(tokens=FEW))
               for name in ("fp16", "int8", "anda-m8", "anda-m4")}

@@ -9,12 +9,14 @@ import os
 import numpy as np
 import pytest
 
-from gemmsmith.schemes import Anda, Fp16, SchemeError, parse
+from gemmsmith.schemes import Anda, Fp16, SchemeError, XrNpe, parse
+from gemmsmith_sim.llm.calibrate import feedback_tokens, layer_moments
 from gemmsmith_sim.llm.checkpoint import load
 from gemmsmith_sim.llm.llama2c import convert
 from gemmsmith_sim.llm.model import Llama
 from gemmsmith_sim.llm.perplexity import perplexity
 from gemmsmith_sim.llm.quantized import GoldenLinear, WeightOnlyLinear
+from gemmsmith_sim.quantise import ErrorFeedback, round_to_nearest
 from gemmsmith_sim.search import MODULES, PrecisionError, PrecisionMap, tune
 from gemmsmith_sim.search.bops import bit_operations, full_bit_operations, multiplications
 from oracle import llama2c
@@ -54,6 +56,14 @@ def test_a_file_comes_back(tmp_path):
     assert made.build_choices == {"m": "7", "m_max": "7"}
 
 
+def test_a_quantiser_comes_back(tmp_path):
+    made = PrecisionMap(parse("xrnpe-posit8"), {name: {"format": "fp4"} for name in MODULES}, quantiser="feedback")
+    (tmp_path / "p.json").write_text(made.to_json())
+    assert PrecisionMap.load(tmp_path / "p.json") == made
+    assert PrecisionMap.load(tmp_path / "p.json").quantiser == "feedback"
+    assert "quantiser" not in PrecisionMap(Anda(), LENGTHS).to_json()
+
+
 GOOD = json.loads(PrecisionMap(Anda(), LENGTHS).to_json())
 
 
@@ -64,6 +74,8 @@ GOOD = json.loads(PrecisionMap(Anda(), LENGTHS).to_json())
     ({"modules": LENGTHS | {"d": {"lanes": 2}}}, "anda has no choice 'lanes'"),
     ({"modules": LENGTHS | {"d": {"m": 4.5}}}, r"modules\.d\.m"),
     ({"modules": LENGTHS | {"e": {"m": 4}}}, "modules must"), ({"more": 1}, "more: "),
+    ({"quantiser": "median"}, "no quantiser is called 'median'; there are nearest, clip, tensor, feedback"),
+    ({"quantiser": "tensor"}, "quantiser tensor serves the xrnpe schemes"), ({"quantiser": 3}, "quantiser: "),
     ({"scheme": None}, "scheme: "), ("[]", "p.json: ")])
 def test_bad_files_are_refused_in_one_line(tmp_path, change, says):
     path = tmp_path / "p.json"
@@ -133,8 +145,38 @@ def test_the_result_does_not_depend_on_workers_and_is_kept(model, texts, tmp_pat
     assert found.reduction == pytest.approx(16 / mean)
 
 
+def test_quantisers_are_told_apart_and_kept(model, texts):
+    """The same cache for all: an evaluation of one is none of another."""
+    quantisers = {None: round_to_nearest, "feedback": ErrorFeedback(layer_moments(model))}
+    given = {"loss": 0.9, "iterations": 2, "window": 16, "workers": 1, **texts}
+    found = {name: tune(model, XrNpe(), quantiser=name, **given) for name in quantisers}
+    assert len({result.alternatives[0].perplexity for result in found.values()}) == len(found)
+    for name, result in found.items():
+        assert result.precisions.quantiser == name
+        assert result.measured == len(result.alternatives) + len(result.trace) + 3
+        for trial in (*result.alternatives, *result.trace):
+            schemes = PrecisionMap(XrNpe(), {module: {"format": scheme.format}
+                                             for module, scheme in trial.schemes.items()})
+            due = accuracy_by_hand(model, texts["calibration"], GoldenLinear(schemes, quantisers[name]))
+            assert 1 / trial.perplexity == pytest.approx(due, rel=1e-6)
+        linear = WeightOnlyLinear(XrNpe(format="posit16"), quantisers[name])
+        reference = accuracy_by_hand(model, texts["heldout"], linear)
+        assert 1 / result.heldout_reference.value == pytest.approx(reference, rel=1e-6)
+    again = tune(model, XrNpe(), quantiser="feedback", **given)
+    assert (again.measured, again.trace) == (0, found["feedback"].trace)
+
+
+@pytest.mark.parametrize("name", ["calibration", "heldout"])
+def test_texts_that_feedback_reads_are_refused(model, texts, name):
+    texts[name] = np.concatenate([texts[name], feedback_tokens(model)[500:700]])
+    says = f"the {name.replace('out', '-out')} text holds text that the quantiser feedback reads, the first 2048 tokens"
+    with pytest.raises(ValueError, match=says):
+        tune(model, XrNpe(), loss=0.9, window=16, workers=1, quantiser="feedback", **texts)
+
+
 @pytest.mark.parametrize(("scheme", "arguments", "says"), [
     (Fp16(), {}, "fp16 has one precision only"), (Anda(), {"loss": 1.0}, "loss must be"),
+    (Anda(), {"quantiser": "clip"}, "quantiser clip serves the mixpe schemes"),
     (Anda(), {"workers": 0}, "workers must be at least 1"), (Anda(), {"window": 999}, "window must be from 1"),
     (Anda(), {"heldout": None}, "must differ")])
 def test_what_cannot_be_tuned_is_refused(model, texts, scheme, arguments, says):
