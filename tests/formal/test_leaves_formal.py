@@ -141,14 +141,21 @@ def test_shift_left(target, width, unit, tmp_path):
     prove_equal(target, tmp_path, build, latency=2, plain=True)
 
 
-@pytest.mark.parametrize("target", ["ecp5", "xcup"])
-@pytest.mark.parametrize("width", [1, 6, 32])
+@pytest.mark.parametrize("target", ["ecp5", "xcup", "asic"])
+@pytest.mark.parametrize("width", [2, 6, 32])
 def test_accumulate_segment(target, width, tmp_path):
-    def build(m, signal):
-        kept, x = (signal(width, name) for name in ("kept", "x"))
-        return leaf("accumulate_segment")(m, kept, signal(1, "clear"), x, signal(1, "carry"))
+    """Narrow words repeat their sign, as the leaf demands, and their carry out may be anything."""
+    half = width // 2
 
-    prove_equal(target, tmp_path, build)
+    def build(m, signal):
+        kept, x, narrow = signal(width, "kept"), signal(width, "x"), signal(1, "narrow")
+        word = Mux(narrow, Cat(x[:half], x[half - 1].replicate(width - half)), x)
+        total = leaf("accumulate_segment")(m, kept, signal(1, "clear"), word, signal(1, "carry"), narrow)
+        assert len(total) == width + 2
+        stays = total[half:width] == kept[half:]
+        return Cat(total[:width], total[width] & ~narrow, total[width + 1] | stays)
+
+    prove_equal(target, tmp_path, build, plain=target == "asic")
 
 
 @pytest.mark.parametrize("target", ["ecp5"])

@@ -8,6 +8,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from gemmsmith.arith.lane_product import PART
 from gemmsmith.arith.lane_window import WORD, WORDS, Addends
 from gemmsmith.arith.posit_lanes import Chosen
 from gemmsmith.arith.sum import delay
@@ -76,7 +77,10 @@ class LaneQuire(wiring.Component):
         quire = add(held, total, signs=signs, valid=valid, first=first, clear=first)
         carries = [adder.carries for adder in adders[:-1]]
         with m.If(valid):
-            m.d.sync += held.eq(quire.o)
+            for k in range(WORDS):
+                m.d.sync += held[k][:PART].eq(quire.o[k][:PART])
+                with m.If(quire.changes[k]):
+                    m.d.sync += held[k][PART:].eq(quire.o[k][PART:])
             with m.If(first | self.formats.posit):
                 m.d.sync += met.eq(nar | met & ~first.replicate(WORDS))
             if later:
@@ -96,12 +100,14 @@ class SegmentAdder(wiring.Component):
     -------
     formats: In(Chosen). valid: In(1). first: In(1): no carries are due. clear: In(1): ``kept`` counts as 0.
     kept, x: In(ArrayLayout(32, 4)). signs: In(4), as in ``Addends``. o: Out(ArrayLayout(32, 4)).
+    changes: Out(4): the upper half of a word may be another than that of ``kept``.
     carries: Out(4): of the words in the last valid beat.
     """
 
     def __init__(self) -> None:
         super().__init__({"formats": In(Chosen), "valid": In(1), "first": In(1), "clear": In(1), "kept": In(Words),
-                          "x": In(Words), "signs": In(WORDS), "o": Out(Words), "carries": Out(WORDS)})
+                          "x": In(Words), "signs": In(WORDS), "o": Out(Words), "changes": Out(WORDS),
+                          "carries": Out(WORDS)})
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -110,8 +116,9 @@ class SegmentAdder(wiring.Component):
         m.d.comb += self.carries.eq(carries)
         for k, goes_on in enumerate((Const(0, 1), ~small, wide, ~small)):
             carry = Mux(goes_on, carries[k - 1] & ~self.first, self.signs[k])
-            total = leaf("accumulate_segment")(m, self.kept[k], self.clear, self.x[k], carry)
-            m.d.comb += self.o[k].eq(total[:WORD])
+            total = leaf("accumulate_segment")(m, self.kept[k], self.clear, self.x[k], carry,
+                                               small & ~self.formats.posit)
+            m.d.comb += [self.o[k].eq(total[:WORD]), self.changes[k].eq(total[WORD + 1])]
             with m.If(self.valid & (self.first | ~small)):
                 m.d.sync += carries[k].eq(total[WORD])
         return m

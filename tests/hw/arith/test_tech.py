@@ -96,7 +96,7 @@ def test_accumulate_segment_exhaustively():
     m = Module()
     kept, clear, x, carry, o = Signal(3), Signal(), Signal(3), Signal(), Signal(4)
     total = leaf("accumulate_segment")(m, kept, clear, x, carry)
-    assert len(total) == 4
+    assert len(total) == 5
     m.d.comb += o.eq(total)
     vectors = list(product(range(8), (0, 1), range(8), (0, 1)))
     assert _drive((kept, clear, x, carry), o, vectors, m) == [(0 if c else k) + v + n for k, c, v, n in vectors]

@@ -14,12 +14,12 @@ HARNESS = """
 #include "Vdut.h"
 #include "verilated.h"
 extern "C" __attribute__((visibility("default")))
-void run(const uint64_t *a, const uint64_t *w, const uint8_t *controls, uint32_t *results, size_t count, int mode,
-         size_t latency) {
+void run(const uint64_t *a, const uint64_t *w, const uint8_t *controls, const uint8_t *modes,
+         uint32_t *results, size_t count, size_t latency) {
     Vdut dut;
     dut.aresetn = 1;
-    dut.mode = mode;
     for (size_t n = 0; n < count + latency; n++) {
+        dut.mode = modes[n < count ? n : count - 1];
         dut.ctl = n < count ? controls[n] : 0;
         dut.a_codes = n < count ? a[n] : 0;
         dut.w_codes = n < count ? w[n] : 0;
@@ -43,8 +43,8 @@ class NativeEngine:
     def __init__(self, scheme: str, **choices: str):
         self.config = BuildConfig.resolve(scheme, {**choices, "level": "engine"})
         self.pe = self.config.element()
-        self.bits = self.pe.result_width * self.pe.result_words
-        self.result_words = -(-self.bits // 32)
+        self.result_words = -(-self.pe.result_width * self.pe.result_words // 32)
+        self.latency = 1 + self.pe.edge_latency + self.pe.core_latency  # as declared, and the top's registers
         verilog, harness = emit_build(self.config).verilog, HARNESS.replace("RESULT_WORDS", str(self.result_words))
 
         def build(scratch):
@@ -55,13 +55,13 @@ class NativeEngine:
         self._run = ctypes.CDLL(str(cached("engine.so", (verilog, harness), build))).run
 
     def results(self, a, w, controls, *, mode):
-        """The core's result after each beat: uint32 (beats, words), the least significant first. ``controls`` are sums
-        of ``VALID``, ``FIRST`` and ``LAST``."""
+        """The core's result after each beat: uint32 (beats, words), the least significant first. ``controls``, of all
+        beats or of each, are sums of ``VALID``, ``FIRST`` and ``LAST``. ``mode``, likewise, must not change while words
+        are under way."""
         a, w = (np.ascontiguousarray(words, np.uint64) for words in (a, w))
-        controls = np.ascontiguousarray(np.broadcast_to(np.asarray(controls, np.uint8), a.shape))
+        controls, modes = (np.ascontiguousarray(np.broadcast_to(np.asarray(values, np.uint8), a.shape))
+                           for values in (controls, mode))
         results = np.empty((len(a), self.result_words), np.uint32)
-        # As declared, and one cycle for the top's registers.
-        latency = 1 + self.pe.edge_latency + self.pe.core_latency
-        self._run(*(array.ctypes for array in (a, w, controls, results)), ctypes.c_size_t(len(a)), mode,
-                  ctypes.c_size_t(latency))
+        self._run(*(array.ctypes for array in (a, w, controls, modes, results)), ctypes.c_size_t(len(a)),
+                  ctypes.c_size_t(self.latency))
         return results

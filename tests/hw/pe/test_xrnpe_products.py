@@ -161,6 +161,26 @@ def test_sums(integers, name, units):
             assert sum(int(part) << 32 * k for k, part in enumerate(got[beat])) == total % modulus
 
 
+def test_formats_follow_each_other(engine, integers):
+    """Nothing that a format leaves in registers which the next one does not use gets into its sums."""
+    rng, beats = np.random.default_rng(4), 5
+    names = [name for n in range(40) for name in rng.permutation(list(BITS)) if n or name != "fp4"]
+    length = beats + engine.latency  # with what is under way
+    a, w = rng.integers(0, 1 << 16, (2, len(names), length))
+    controls = np.zeros((len(names), length), int)
+    controls[:, :beats], controls[:, 0] = VALID, VALID | FIRST
+    modes = np.repeat([MODES[name] for name in names], length)
+    results = engine.results(a.ravel(), w.ravel(), controls.ravel(), mode=modes).reshape(len(names), length, -1)
+    for n, name in enumerate(names):
+        lanes = 16 // BITS[name]
+        places = np.arange(lanes) * BITS[name]
+        x, y = (integers[name][words[n, :beats, None] >> places & (1 << BITS[name]) - 1] for words in (a, w))
+        for lane, words in enumerate(WORDS[lanes]):
+            total = sum(int(p) * int(q) for p, q in zip(x[:, lane], y[:, lane], strict=True))
+            got = segment(engine, results[n, beats - 1:beats], words)[0]
+            assert sum(int(part) << 32 * k for k, part in enumerate(got)) == total % (1 << 32 * len(words)), (n, name)
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("name", ["fp4", "posit4", "posit16"])
 def test_the_longest_sum_of_the_largest_products_fits(engine, integers, name, sign):

@@ -218,6 +218,18 @@ def sum_rows(m: Module, rows: Sequence[portable.Row], width: int) -> Value:
     return (low + high)[:width]
 
 
+@variant("accumulate_segment", "asic")
+def accumulate_segment(m: Module, kept: Value, clear: Value, x: Value, carry: Value,
+                       narrow: Value = portable.NEVER) -> Value:
+    """If ``narrow`` the upper half adds nothing, instead of −1 and a carry that make 0: its gates rest."""
+    half = len(kept) // 2
+    low = portable.accumulate_segment(m, kept[:half], clear, x[:half], carry)
+    settled = portable.stage(m, narrow & (low[half] == x[-1]), registered=False, name="settled")
+    high = portable.accumulate_segment(m, kept[half:], clear, x[half:] & (~settled).replicate(len(x) - half),
+                                       low[half] & ~settled)
+    return Cat(low[:half], high[:-1], clear | ~settled)
+
+
 @variant("fused_sum", "asic")
 def fused_sum(m: Module, low: Value, high: Value, fused: Value, shift: int, width: int) -> Value:
     chosen = Mux(fused, portable.fitted((shift, high), width), portable.fitted((0, high), width))

@@ -165,9 +165,10 @@ def accumulate(m: Module, kept: Value, clear: Value, x: Value, subtract: Value |
 
 
 @variant("accumulate_segment", "ecp5")
-def accumulate_segment(m: Module, kept: Value, clear: Value, x: Value, carry: Value) -> Value:
+def accumulate_segment(m: Module, kept: Value, clear: Value, x: Value, carry: Value,
+                       narrow: Value = ZERO) -> Value:
     bits = [Bit(ACCUMULATE, a, ZERO, c, clear) for a, c in zip(x, kept, strict=True)]
-    return chain(m, [Bit(ADD, a=carry, c=carry), *bits, Bit(CARRY)])[1:]
+    return Cat(chain(m, [Bit(ADD, a=carry, c=carry), *bits, Bit(CARRY)])[1:], Const(1, 1))
 
 
 @variant("negate_lanes", "ecp5")

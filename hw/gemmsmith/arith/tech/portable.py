@@ -11,6 +11,8 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
 from gemmsmith.arith.tech.registry import leaf, variant
 
+NEVER = Const(0, 1)
+
 
 @variant("gated_sum")
 def gated_sum(m: Module, words: Sequence[Value], gates: Sequence[Value], cuts: Collection[int]) -> Value:
@@ -74,12 +76,15 @@ def accumulate(m: Module, kept: Value, clear: Value, x: Value, subtract: Value |
 
 
 @variant("accumulate_segment")
-def accumulate_segment(m: Module, kept: Value, clear: Value, x: Value, carry: Value) -> Value:
-    """(0 if clear else kept) + x + carry of unsigned words of one width; a bit wider, its last one the carry out,
-    combinational."""
+def accumulate_segment(m: Module, kept: Value, clear: Value, x: Value, carry: Value,
+                       narrow: Value = NEVER) -> Value:
+    """(0 if clear else kept) + x + carry of unsigned words of one width, combinational; two bits wider: the carry out,
+    and whether the upper half is another than that of ``kept``, or may be.
+
+    ``narrow`` says that the upper half of x repeats a sign bit, and that nobody wants the carry out."""
     base = kept & (~clear).replicate(len(kept))
     # The carry enters through an extra bit below, so that it stays one carry chain.
-    return (Cat(carry, base) + Cat(carry, x))[1:]
+    return Cat((Cat(carry, base) + Cat(carry, x))[1:], Const(1, 1))
 
 
 @variant("negate_lanes")

@@ -184,5 +184,7 @@ def gated_parts(m: Module, word: Value, gates: Value, place: int, lower: Value, 
 
 
 @variant("accumulate_segment", "xcup")
-def accumulate_segment(m: Module, kept: Value, clear: Value, x: Value, carry: Value) -> Value:
-    return add_two(m, [(ACCUMULATE, (a, ZERO, c, clear)) for a, c in zip(x, kept, strict=True)], carry=carry)
+def accumulate_segment(m: Module, kept: Value, clear: Value, x: Value, carry: Value,
+                       narrow: Value = ZERO) -> Value:
+    total = add_two(m, [(ACCUMULATE, (a, ZERO, c, clear)) for a, c in zip(x, kept, strict=True)], carry=carry)
+    return Cat(total, ONE)
