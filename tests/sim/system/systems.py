@@ -37,6 +37,7 @@ BUILDS = {
     "bitfusion-a8w8": {"rows": "2", "cols": "2", "axi_data_width": "128", "buffer_k": "64", "units": "2"},
     "ant": {"rows": "2", "cols": "2", "axi_data_width": "64", "buffer_k": "64", "lanes": "8", "bits": "8"},
     "xrnpe-posit8": {"rows": "2", "cols": "4", "axi_data_width": "64", "buffer_k": "64"},
+    "xrnpe-posit16": {"rows": "2", "cols": "2", "axi_data_width": "64", "buffer_k": "64", "units": "4"},
     "fp4": {"rows": "2", "cols": "2", "axi_data_width": "64", "buffer_k": "64", "lanes": "4", "tail_share": "2"},
     "fp8-e4m3": {"rows": "2", "cols": "2", "axi_data_width": "64", "buffer_k": "64", "tail_share": "2"},
     "posit16-fma": {"rows": "2", "cols": "2", "axi_data_width": "64", "buffer_k": "32", "tail_share": "2"},
@@ -45,7 +46,8 @@ BUILDS = {
 MODES = {"anda-m6": ("anda-m6", "anda-m1", "anda-m8", "anda-m3"),
          "bitfusion-a8w8": ("bitfusion-a8w8", "bitfusion-a2w2", "bitfusion-a4w4", "bitfusion-a8w4"),
          "ant": ("ant", "ant-int-int", "ant-float-pot"),
-         "xrnpe-posit8": ("xrnpe-posit8", "xrnpe-fp4", "xrnpe-posit16", "xrnpe-posit4")}
+         "xrnpe-posit8": ("xrnpe-posit8", "xrnpe-fp4", "xrnpe-posit16", "xrnpe-posit4"),
+         "xrnpe-posit16": ("xrnpe-posit16", "xrnpe-posit4", "xrnpe-posit8")}
 """Schemes that run on a build, if there are several."""
 
 

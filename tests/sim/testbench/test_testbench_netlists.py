@@ -52,6 +52,7 @@ VARIANTS = [
     ("w4a8", {"lanes": "4", "group": "32"}),
     ("xrnpe-posit16", {}),
     pytest.param("xrnpe-posit8", {"out": "posit8", "sums": "4"}, marks=pytest.mark.slow),
+    pytest.param("xrnpe-posit16", {"units": "4"}, marks=pytest.mark.slow),
     pytest.param("fp4", {"lanes": "4"}, marks=pytest.mark.slow),
     pytest.param("binary-a8", {"lanes": "8", "group": "32"}, marks=pytest.mark.slow),
     pytest.param("ternary-a8", {"lanes": "4", "group": "32"}, marks=pytest.mark.slow),
