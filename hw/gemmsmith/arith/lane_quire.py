@@ -30,7 +30,7 @@ class LaneQuire(wiring.Component):
 
     Parameters
     ----------
-    units: 1, 2, 4 …
+    units: a power of two.
 
     Members
     -------

@@ -30,6 +30,7 @@ from gemmsmith.schemes import (
     Part,
     PositFma,
     Scheme,
+    XrNpe,
 )
 from gemmsmith_sim.golden import Encoded, for_scheme
 from oracle import operands as hostile
@@ -190,6 +191,20 @@ def test_packing_of_4_bit_codes(scheme: Ant | Fp4, lanes: int, side: str) -> Non
         found = [field(word, lane, 4) for word in codes[row] for lane in range(lanes)]
         assert found == [*encoded.arrays["codes"][row], *[0] * (-21 % lanes)]
 
+
+
+@pytest.mark.parametrize("side", ["a", "w"])
+@pytest.mark.parametrize("units", [1, 2, 4])
+@pytest.mark.parametrize(("name", "bits"), [("fp4", 4), ("posit4", 4), ("posit8", 8), ("posit16", 16)])
+def test_xrnpe_packing(name: str, bits: int, units: int, side: str) -> None:
+    """Rows end with a whole group, of four elements for each 16 bits of a word."""
+    scheme, axis = XrNpe(format=name), Axis.ROW if side == "a" else Axis.COLUMN
+    codes = np.random.default_rng(units).integers(0, 1 << bits, (3, 21), np.uint16)
+    encoded = Encoded(scheme, axis, codes.shape, {"codes": codes, "exponents": np.zeros(3, np.int8)})
+    wanted = operand(f"{side}_codes", 16 * units)
+    for row, stored in enumerate(words(for_scheme(scheme).pack(encoded, [wanted])[wanted.name], wanted.container)):
+        found = [field(word, place, bits) for word in stored for place in range(16 * units // bits)]
+        assert found == [*codes[row], *[0] * (-21 % (4 * units))]
 
 
 @pytest.mark.parametrize(("m", "lanes"), [(13, 16), (8, 64), (1, 1), (16, 2)])
