@@ -50,6 +50,8 @@ MUTANTS = (
     Mutant("largest-posit-without-its-one", "hw/gemmsmith/arith/posit_lanes.py",
            "(after[1], sixteen, upper | after[0])", "(after[1], sixteen, after[0])",
            "tests/hw/pe/test_xrnpe_products.py::test_every_code_of_16_bits"),
+    Mutant("fp32-serves-where-it-rounds", "sim/gemmsmith_sim/golden/floatmac.py", "a_last + w_last >= -149",
+           "a_last + w_last >= -151", "tests/sim/golden/test_golden_floatmac.py::test_fp32_serves_where_it_can"),
     Mutant("golden-quire-loses-a-limb", "sim/gemmsmith_sim/golden/exact.py", "sticky |= ~room & (digit != 0)", "pass",
            "tests/sim/golden/test_golden_xrnpe.py::test_sums_of_limbs_round_to_odd"),
     Mutant("golden-short-posit-drops-what-is-below-the-tie", "sim/gemmsmith_sim/golden/xrnpe.py",

@@ -67,19 +67,32 @@ class FloatMacGolden(Golden[FloatMac]):
         return np.where(np.isfinite(x), x, np.where(negative, -largest, largest))
 
     def product(self, a: Encoded, w: Encoded) -> NDArray[np.float32]:
-        wide = self.scheme.x == "bf16"
-        step = accumulate_24 if wide else accumulate
-        left = self._by_k(a)
-        right = w.keep("by_k", lambda: self._by_k(w))
+        kind: Any = np.float32 if self._fits_fp32(a, w) else np.float64
+        step = accumulate if kind is np.float32 else accumulate_24
+        left = self._by_k(a, kind)
+        right = w.keep(kind.__name__, lambda: self._by_k(w, kind))
         out = np.empty((a.shape[0], w.shape[0]), np.float32)
         for block in blocks(out.shape):
             out[block] = step(left[:, block[0]], right[:, block[1]])
-        return out
+        return round_fp32_flush(out)
 
-    def _by_k(self, encoded: Encoded) -> Array:
-        """Values as (K, rows); FP32 holds all sums of FP8, float64 the exponents of all of BF16."""
-        values = np.ascontiguousarray(self.decode(encoded).T)
-        return values if self.scheme.x == "bf16" else values.astype(np.float32)
+    def _by_k(self, encoded: Encoded, kind: Any) -> Array:
+        """Values as (K, rows) of a type."""
+        return np.ascontiguousarray(self.decode(encoded).T, kind)
+
+    def _fits_fp32(self, a: Encoded, w: Encoded) -> bool:
+        """Whether no sum can overflow FP32 or have a bit below its last one: then FP32 rounds as an accumulator whose
+        exponent has no bounds. Float64 holds the exponents of all sums, but not their rounding, which takes longer."""
+        (a_last, a_top), (w_last, w_top) = self._range(a), w.keep("range", lambda: self._range(w))
+        return bool(a_last + w_last >= -149 and a_top + w_top + a.shape[1].bit_length() <= 128)
+
+    def _range(self, encoded: Encoded) -> NDArray[np.int64]:
+        """Exponents of the weight of the lowest last bit, and of a bound of all magnitudes."""
+        number, width = self.scheme.number, self.scheme.number.fraction_width
+        magnitudes = encoded.arrays["codes"] & (1 << number.width - 1) - 1
+        fields = np.maximum(magnitudes[magnitudes > 0].astype(np.int64) >> width, 1)
+        last = np.frexp(float(number.number(1)))[1] - 1  # of the field 1
+        return last + np.array([fields.min(initial=1 << number.width) - 1, fields.max(initial=1) + width])
 
     def words(self, encoded: Encoded, operand: Operand) -> NDArray[np.uint8]:
         if operand.name not in ("a_code", "w_code"):

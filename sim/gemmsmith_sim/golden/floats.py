@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,7 +19,7 @@ It is the midpoint between 2⁻¹²⁶ and the 24-bit number before it; the tie 
 """
 
 
-def round_fp32_flush(exact: NDArray[np.float64]) -> NDArray[np.float32]:
+def round_fp32_flush(exact: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
     """Round to nearest even to 24 bits with an unbounded exponent; magnitudes below 2⁻¹²⁶ then become +0.
 
     ``exact`` must hold the exact values (a float64 holds any product of two FP32 numbers above 2⁻¹⁰²²).

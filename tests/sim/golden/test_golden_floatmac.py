@@ -8,9 +8,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from gemmsmith.schemes import FloatMac
-from gemmsmith_sim.golden import EncodeError, for_scheme
-from gemmsmith_sim.golden.floatmac import round_24
+from gemmsmith.schemes import Axis, FloatMac
+from gemmsmith_sim.golden import Encoded, EncodeError, for_scheme
+from gemmsmith_sim.golden.floatmac import accumulate_24, round_24
 from gemmsmith_sim.golden.floats import add_to_odd
 from oracle.exact import nearest_even, round_to_ieee_fp32
 
@@ -25,6 +25,23 @@ def test_sums_are_rounded_once() -> None:
     found = round_24(add_to_odd(with_half, ends))
     for x, y, z in zip(with_half.tolist(), ends.tolist(), found.tolist(), strict=True):
         assert Fraction(z) == nearest_even(Fraction(x) + Fraction(y), precision=24, finest=None)
+
+
+@pytest.mark.parametrize(("low", "high", "narrow"), [
+    (100, 140, True), (60, 61, True), (59, 60, False), (120, 185, True), (150, 191, False), (1, 254, False)])
+def test_fp32_serves_where_it_can(low: int, high: int, narrow: bool) -> None:
+    """Exponent fields of all numbers: units of products down to 2^-149 and no lower, sums that cannot overflow."""
+    golden, rng = for_scheme(FloatMac(x="bf16")), np.random.default_rng(low)
+    codes = [rng.integers(low, high + 1, (6, 40)) << 7 | rng.integers(0, 128, (6, 40)) for _ in range(2)]
+    for array in codes:
+        array[0, :2] = low << 7 | 1, high << 7
+        array |= rng.integers(0, 2, array.shape) << 15
+        array[:, 7] = 0
+    a, w = (Encoded(golden.scheme, axis, (6, 40), {"codes": array.astype(np.uint16)})
+            for axis, array in zip((Axis.ROW, Axis.COLUMN), codes, strict=True))
+    assert golden._fits_fp32(a, w) is narrow
+    by_k = [encoded.values.T.astype(np.float64) for encoded in (a, w)]
+    np.testing.assert_array_equal(golden.matmul(a, w).view(np.uint32), accumulate_24(*by_k).view(np.uint32))
 
 
 @pytest.mark.parametrize("x", ["e4m3", "e5m2", "bf16"])
