@@ -111,7 +111,7 @@ class XrNpeElement(ProcessingElement):
         return XrNpeCore(self)
 
     def tail(self, share: int) -> Tail:
-        return ReadOut(self, share)
+        return ReadOut(self, share, units=self.units)
 
 
 class XrNpeEdge(Edge):

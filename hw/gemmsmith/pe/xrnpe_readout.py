@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data
@@ -14,12 +14,9 @@ from gemmsmith.arith.quire_resolve import QuireResolve
 from gemmsmith.arith.round import FP16, FP32, RoundToFloat
 from gemmsmith.arith.serial_normalize import SPREAD, SerialNormalize
 from gemmsmith.arith.sum import delay
-from gemmsmith.pe.base import Tail
+from gemmsmith.pe.base import ProcessingElement, Tail
 from gemmsmith.schemes import Scheme
 from gemmsmith.schemes.base import OUTPUTS
-
-if TYPE_CHECKING:
-    from gemmsmith.pe.xrnpe import XrNpeElement
 
 LSB = (-2, -8, -12, -56)
 """Weight of a quire's last bit, by the operands' format: fp4, posit4, posit8, posit16."""
@@ -44,8 +41,8 @@ class ReadOut(Tail):
     that long for each step.
     """
 
-    def __init__(self, pe: XrNpeElement, share: int):
-        self._out, self._units = pe.scheme.out, pe.units
+    def __init__(self, pe: ProcessingElement, share: int, *, units: int):
+        self._out, self._units = pe.scheme.out, units
         self._is_float = self._out in OUTPUTS
         super().__init__(pe, share)
 

@@ -5,7 +5,6 @@ import pytest
 from amaranth.sim import Simulator
 
 from gemmsmith.pe.xrnpe import XrNpeElement
-from gemmsmith.pe.xrnpe_readout import ReadOut
 from gemmsmith.schemes import XrNpe
 from oracle.exact import round_to_fp32
 from oracle.quire import FORMATS, LSB, SEGMENTS, code_of, nar_of, quire_sum
@@ -16,7 +15,7 @@ ONES = (1 << 32) - 1
 
 def read_out(jobs, *, out, kind, gap=0):
     """Codes for (words, a_exponent, w_exponent), and the cycles between a result's last word and its code."""
-    dut = ReadOut(XrNpeElement(scheme=XrNpe(format=kind, out=out)), 1)
+    dut = XrNpeElement(scheme=XrNpe(format=kind, out=out)).tail(1)
     seen, ends = [], []
 
     async def bench(ctx):
