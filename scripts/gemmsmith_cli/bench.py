@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gemmsmith_cli.console import make_table, print_json, print_table, say, working
+from gemmsmith_cli.console import print_json, say
 from gemmsmith_cli.errors import NO_TOOL, InputError
+from gemmsmith_cli.measuring import flows_of, measure_all, show_tables
 from gemmsmith_cli.options import Json, example
 from gemmsmith_cli.suite import run_suite
 
 if TYPE_CHECKING:
-    from gemmsmith_sim.measure.bench import Bench, Flow, Plan, Unit
-    from gemmsmith_sim.measure.bench.page.tables import Table
+    from gemmsmith_sim.measure.bench import Bench, Unit
 
 EXAMPLE = example("bench --target ecp5 --target xcup --target asic:asap7 -o bench",
                   "bench fp16 int8 int8,lanes=4 anda-m6 --level core --target ecp5 --seeds 5",
@@ -114,7 +113,7 @@ def command(
     plan = Plan(units=chosen, flows=flows, baseline=base, perplexity_tokens=perplexity_tokens)
     output.mkdir(parents=True, exist_ok=True)
     check_output(output / NAME)
-    bench = measure(plan, workers=workers, fresh=fresh)
+    (bench,) = measure_all([plan], workers=workers, fresh=fresh)
     atomic_write(output / NAME, bench.to_json())
     if as_json:
         print_json(bench.model_dump(by_alias=True))
@@ -128,23 +127,6 @@ def command(
         raise typer.Exit(NO_TOOL)
 
 
-def measure(plan: Plan, *, workers: int | None = None, fresh: bool = False) -> Bench:
-    """Runs a plan on the cores of this machine, with a progress bar."""
-    return measure_all([plan], workers=workers, fresh=fresh)[0]
-
-
-def measure_all(plans: Sequence[Plan], *, workers: int | None = None, fresh: bool = False) -> list[Bench]:
-    """Runs plans together, each job once."""
-    from gemmsmith_sim.measure.bench import run_jobs
-    from gemmsmith_sim.workers import local_executor
-
-    jobs = list({job.name: job for plan in plans for job in plan.jobs()}.values())
-    with working(f"{len(jobs)} measurements") as reporter, local_executor(workers) as executor:
-        outcomes = run_jobs(jobs, executor, fresh=fresh,
-                            progress=lambda done, name: reporter.update(done, len(jobs)))
-    return [plan.bench(outcomes) for plan in plans]
-
-
 def _units(texts: list[str] | None, level: LevelName, baseline: str | None) -> list[Unit]:
     """Units in the order given, each once; the baseline first if it is not among them."""
     from gemmsmith_sim.measure.bench import Unit, default_units
@@ -155,25 +137,6 @@ def _units(texts: list[str] | None, level: LevelName, baseline: str | None) -> l
     for unit in units:
         unit.check()
     return units
-
-
-def flows_of(targets: list[str], dsp: Sequence[bool], seeds: Sequence[int], liberty: list[Path], energy: bool,
-             glitches: bool, clock_gating: Sequence[bool] = (False,), apart: Sequence[str] = ()) -> list[Flow]:
-    """Flows in the order of the targets. Raises ``InputError``."""
-    from gemmsmith_sim.measure.bench import ASIC, AsicFlow, FpgaFlow
-
-    if liberty and sum(target.startswith(ASIC) for target in targets) != 1:
-        raise InputError(f"--liberty goes with exactly one --target {ASIC}NAME")
-    if any(clock_gating) and not any(target.startswith(ASIC) for target in targets):
-        raise InputError(f"--clock-gating goes with a --target {ASIC}NAME, not with {', '.join(targets)} alone")
-    flows: list[Flow] = []
-    for target in dict.fromkeys(targets):
-        if target.startswith(ASIC):
-            flows += AsicFlow.styles(target.removeprefix(ASIC), files=liberty, energy=energy, glitches=glitches,
-                                     clock_gating=clock_gating, apart=apart)
-        else:
-            flows += FpgaFlow.variants(target, dsp=dsp, seeds=seeds, apart=apart)
-    return flows
 
 
 def _show(bench: Bench) -> None:
@@ -191,14 +154,3 @@ def _show(bench: Bench) -> None:
     show_tables([table for table in tables if len(table.heads) > 1])
     for note in bench.provenance.notes:
         print(note)
-
-
-def show_tables(tables: Sequence[Table]) -> None:
-    """Tables on standard output, without the columns of detail."""
-    for table in tables:
-        shown = [place for place, head in enumerate(table.heads) if not head.detail]
-        heads = [table.heads[place] for place in shown]
-        titles = [" ".join(part for part in (head.over, head.title, head.unit and f"[{head.unit}]") if part)
-                  for head in heads]
-        print_table(make_table(table.caption, titles, [[row[place].text for place in shown] for row in table.rows],
-                               right=[title for title, head in zip(titles, heads, strict=True) if head.numeric]))

@@ -10,6 +10,7 @@ import typer
 
 from gemmsmith_cli.console import print_json, say
 from gemmsmith_cli.errors import NO_TOOL
+from gemmsmith_cli.measuring import flows_of, measure_all, show_tables
 
 if TYPE_CHECKING:
     from gemmsmith_sim.measure.bench import Bench
@@ -26,7 +27,6 @@ def run_suite(name: str, units: Sequence[str] | None, targets: list[str], *, lib
     Raises ``ValueError`` if there is no such suite or unit, or a precision file cannot be used; exits with ``NO_TOOL``
     if something could not be measured.
     """
-    from gemmsmith_cli.bench import flows_of, measure_all, show_tables
     from gemmsmith_cli.files import check_output
     from gemmsmith_sim.cache import atomic_write
     from gemmsmith_sim.measure import suites

@@ -28,11 +28,11 @@ def test_two_cores_side_by_side_and_again_from_the_store(run, tmp_path, monkeypa
 
 
 def test_what_could_not_be_measured_is_told_and_the_rest_is_written(run, tmp_path, monkeypatch):
-    def measured(plan, **_):
-        outcomes = {job.name: Outcome(failure="nextpnr: does not fit") for job in plan.jobs()}
-        return plan.bench(outcomes)
+    def measured(plans, **_):
+        failed = Outcome(failure="nextpnr: does not fit")
+        return [plan.bench({job.name: failed for job in plan.jobs()}) for plan in plans]
 
-    monkeypatch.setattr("gemmsmith_cli.bench.measure", measured)
+    monkeypatch.setattr("gemmsmith_cli.bench.measure_all", measured)
     result = run("bench", "fp16", "-o", tmp_path / "out")
     assert result.code == NO_TOOL
     assert "gemmsmith: not measured: emit fp16 (pe): nextpnr: does not fit\n" in result.err
@@ -62,7 +62,7 @@ def test_a_suite_is_written_in_three_files(run, tmp_path, monkeypatch):
     def measured(plans, **_):
         return [plan.bench({job.name: Outcome(failure="yosys: is missing") for job in plan.jobs()}) for plan in plans]
 
-    monkeypatch.setattr("gemmsmith_cli.bench.measure_all", measured)
+    monkeypatch.setattr("gemmsmith_cli.suite.measure_all", measured)
     result = run("bench", "fp16", "--suite", "anda", "-o", tmp_path / "out")
     assert result.code == NO_TOOL
     assert "yosys: is missing" in result.err
