@@ -10,7 +10,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from gemmsmith.arith.posit_lanes import LANES, NIBBLE, SIGNIFICAND, UPPER, Chosen, Decoded
-from gemmsmith.arith.sum import delay, used_stage
+from gemmsmith.arith.sum import delay, used_above, used_stage
 from gemmsmith.arith.tech import leaf
 
 PART = 16
@@ -73,9 +73,10 @@ class LaneMultiplier(wiring.Component):
         m = Module()
         formats = self.formats
         following = self._exponents(formats)
-        sums = used_stage(m, [part for lane in range(LANES) for four in [following.word_select(lane, NIBBLE + 1)]
-                              for part in ((None, four[:FP4_SUM]), (formats.posit, four[FP4_SUM:]))],
-                          first=self.first, name="sums")
+        sums = used_stage(m, [
+            part for lane in range(LANES)
+            for part in used_above(FP4_SUM, following.word_select(lane, NIBBLE + 1), formats.posit)],
+            first=self.first, name="sums")
         signs = delay(m, self.a.lanes.sign ^ self.w.lanes.sign, 1, name="signs", reset_less=True)
         small, large = self._small(m, formats, sums), self._large(m, formats)
         first = delay(m, self.first, 1, name="first", reset_less=True)
@@ -141,8 +142,7 @@ class LaneMultiplier(wiring.Component):
         sign = Cat(Mux(small, signs[0], Mux(wide, signs[3], signs[1])), Mux(wide, signs[3], signs[1]),
                    Mux(small, signs[2], signs[3]), signs[3])
         m.d.comb += self.o.places.eq(used_stage(m, [
-            *(part for distance in distances
-              for part in ((None, distance[:FP4_SUM]), (formats.posit, distance[FP4_SUM:]))),
+            *(part for distance in distances for part in used_above(FP4_SUM, distance, formats.posit)),
             (~small, Cat(far, own[1][1:3] & wide.replicate(2))), (None, sign),
             (small & formats.posit, Cat(small & carry[lane] for lane in range(LANES)))], first=first, name="places"))
 

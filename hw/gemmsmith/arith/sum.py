@@ -43,6 +43,11 @@ def used_stage(m: Module, parts: Sequence[tuple[Value | None, Value]], *, first:
     return Cat(signals)
 
 
+def used_above(bits: int, value: Value, used: Value) -> tuple[tuple[Value | None, Value], ...]:
+    """A value for ``used_stage``: the lowest ``bits`` always, what is above them if ``used``."""
+    return (None, value[:bits]), (used, value[bits:])
+
+
 def cuts(levels: int, stages: int) -> tuple[int, ...]:
     """The levels, counted from 1, behind which ``stages`` registers stand, the last one behind the last level.
 

@@ -11,7 +11,7 @@ from gemmsmith.arith.lane_product import CUTS, LaneMultiplier
 from gemmsmith.arith.lane_quire import LaneQuire, quire_word
 from gemmsmith.arith.lane_window import WORDS, LaneWindow
 from gemmsmith.arith.posit_lanes import LANES, WORD, Chosen, Decoded, LaneDecoder
-from gemmsmith.arith.sum import delay, used_stage
+from gemmsmith.arith.sum import delay, used_above, used_stage
 from gemmsmith.pe.base import Core, Edge, ProcessingElement, Tail
 from gemmsmith.pe.xrnpe_readout import ReadOut
 from gemmsmith.schemes import Axis, Cadence, Operand, Part, XrNpe
@@ -146,7 +146,7 @@ def _parts(word: Any, formats: Any, row: bool) -> list[tuple[Value | None, Value
     are best with those in registers."""
     lanes = word.lanes
     return [(~formats.small, word.significand if row else ~word.significand), (formats.small, lanes.small),
-            *(part for four in lanes.exponent for part in ((None, four[:2]), (formats.posit, four[2:]))),
+            *(part for four in lanes.exponent for part in used_above(2, four, formats.posit)),
             (~formats.small, lanes.plus), (None, lanes.sign), (formats.posit, lanes.nar)]
 
 
